@@ -1,0 +1,318 @@
+//! The sending side of one provider connection: what to write, what became of it, what to send again.
+//!
+//! Silence is success [P-30], so a notification counts as confirmed when the server has had time to object: when `quiet` has
+//! passed, not counting the time a write was pending, since the write that carried it was finished. The first byte from the
+//! server stops that clock for good.
+//!
+//! The driver, per connection:
+//!
+//! 1. while there is [`Session::room`], [`Session::push`] into a buffer;
+//! 2. [`Session::write_started`], write and flush, [`Session::write_finished`]; read at the same time;
+//! 3. take what is [`Session::confirmed`], at [`Session::next_confirmation`] at the latest;
+//! 4. when the server closes or something came out of [`Session::receive`]: [`Session::finish`], and a new session on a
+//!    new connection.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+
+use crate::{ErrorPacket, Identifier, NotAnErrorPacket, Push, Status, TooLong, frame::framed};
+
+/// How many identifiers there are: 0 is never used, because servers say 0 when they do not know [P-38].
+const IDENTIFIERS: u64 = u32::MAX as u64;
+
+/// Most that can be pending: half of the identifiers would be ambiguous after a wrap.
+const WINDOW_MAX: usize = 1 << 30;
+
+/// One provider connection, seen from the client; `T` is the caller's name for a notification.
+///
+/// Notifications have places, counted from 0 without end; place p is called p mod (2³² − 1) + 1 on the wire. So identifiers
+/// start at 1, wrap past `u32::MAX` to 1, and are compared by place.
+#[derive(Debug)]
+pub struct Session<T> {
+    quiet: Duration,
+    window: usize,
+    /// What is not confirmed, oldest first.
+    pending: VecDeque<T>,
+    /// Place of the first session notification.
+    first: u64,
+    /// Place of the oldest pending one.
+    front: u64,
+    /// Place behind the newest one of which a byte may be on the wire.
+    started: u64,
+    /// Finished writes that carried something not confirmed, oldest first.
+    writes: VecDeque<Write>,
+    clock: QuietClock,
+    /// The server has said something: no silence is a consent any more.
+    heard: bool,
+}
+
+#[derive(Debug)]
+struct Write {
+    /// Place behind the last notification it carried.
+    end: u64,
+    /// The quiet clock when it was finished.
+    finished: Duration,
+}
+
+/// Adds up the time in which no write was pending.
+#[derive(Debug, Default)]
+struct QuietClock {
+    total: Duration,
+    running_since: Option<Instant>,
+}
+
+impl QuietClock {
+    fn stop(&mut self, now: Instant) {
+        self.total = self.read(now);
+        self.running_since = None;
+    }
+
+    fn start(&mut self, now: Instant) {
+        self.running_since = Some(now);
+    }
+
+    fn read(&self, now: Instant) -> Duration {
+        self.total
+            + self
+                .running_since
+                .map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    /// When it will show `reading`, if it is not stopped before.
+    fn when(&self, reading: Duration) -> Option<Instant> {
+        Some(self.running_since? + reading.saturating_sub(self.total))
+    }
+}
+
+/// What became of everything that was not confirmed when the connection ended. Each notification is in exactly one list.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome<T> {
+    /// The server took these.
+    pub confirmed: Vec<T>,
+    /// The server refused this one, with this status. What 0, 1, 128, 255 mean for it is the caller's to decide [P-43].
+    pub rejected: Option<(T, Status)>,
+    /// To be sent again on a new connection, in this order.
+    pub resend: Vec<T>,
+    /// What is known of those to be sent again.
+    pub fate: Fate,
+    /// Set when the server named something it should not have.
+    pub surprise: Option<Surprise>,
+}
+
+/// What is known of the notifications to be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The server threw them away: sending them again makes no duplicate [P-40].
+    Discarded,
+    /// Nobody knows: sending them again may make duplicates.
+    Unknown,
+}
+
+/// The server named a notification that was not pending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surprise {
+    /// It had counted as confirmed already: the quiet period is too short for this server. Lost are `behind` notifications
+    /// confirmed after it, unless the status was 10 also the one named itself.
+    AlreadyConfirmed {
+        /// How many were confirmed after it.
+        behind: u64,
+    },
+    /// Nothing with that identifier was sent on this connection.
+    NeverSent,
+}
+
+impl fmt::Display for Surprise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyConfirmed { behind } => {
+                write!(
+                    f,
+                    "named a notification that counted as confirmed, with {behind} confirmed after it"
+                )
+            }
+            Self::NeverSent => f.write_str("named a notification that was never sent"),
+        }
+    }
+}
+
+impl<T> Session<T> {
+    /// A new connection. At most `window` (1 to 2³⁰) notifications are pending; each is confirmed by `quiet` of silence.
+    #[must_use]
+    pub fn new(quiet: Duration, window: usize) -> Self {
+        Self::from_place(quiet, window, 0)
+    }
+
+    fn from_place(quiet: Duration, window: usize, place: u64) -> Self {
+        Self {
+            quiet,
+            window: window.clamp(1, WINDOW_MAX),
+            pending: VecDeque::new(),
+            first: place,
+            front: place,
+            started: place,
+            writes: VecDeque::new(),
+            clock: QuietClock::default(),
+            heard: false,
+        }
+    }
+
+    /// How many more may be pushed now.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        if self.heard {
+            0
+        } else {
+            self.window.saturating_sub(self.pending.len())
+        }
+    }
+
+    /// How many are pushed and neither confirmed nor finished.
+    #[must_use]
+    pub fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Appends `push` to `out` as command 2 under the next identifier. The caller asks for [`Session::room`] first.
+    ///
+    /// # Errors
+    /// When it does not fit into a frame; nothing was appended, no identifier was used, `tag` is dropped.
+    pub fn push(
+        &mut self,
+        push: &Push<'_>,
+        tag: T,
+        out: &mut BytesMut,
+    ) -> Result<Identifier, TooLong> {
+        debug_assert!(self.room() > 0, "pushed without room");
+        let identifier = identifier(self.end());
+        framed::encode(Some(identifier), push, out)?;
+        self.pending.push_back(tag);
+        Ok(identifier)
+    }
+
+    /// A write of everything pushed so far begins. The quiet clock stands still until it is finished.
+    pub fn write_started(&mut self, now: Instant) {
+        self.clock.stop(now);
+        self.started = self.end();
+    }
+
+    /// The write (and the flush) begun with [`Session::write_started`] is done.
+    pub fn write_finished(&mut self, now: Instant) {
+        self.clock.start(now);
+        if self.started > self.writes.back().map_or(self.front, |write| write.end) {
+            self.writes.push_back(Write {
+                end: self.started,
+                finished: self.clock.total,
+            });
+        }
+    }
+
+    /// Takes what has been confirmed by silence.
+    pub fn confirmed(&mut self, now: Instant) -> Vec<T> {
+        let mut end = self.front;
+        if !self.heard {
+            let reading = self.clock.read(now);
+            let ripe = |write: &Write| write.finished + self.quiet <= reading;
+            let ripe_len = self.writes.iter().take_while(|write| ripe(write)).count();
+            end = self
+                .writes
+                .drain(..ripe_len)
+                .last()
+                .map_or(end, |write| write.end);
+        }
+        self.take_until(end)
+    }
+
+    /// When the next one is confirmed, if nothing is written or heard before.
+    #[must_use]
+    pub fn next_confirmation(&self) -> Option<Instant> {
+        let write = self.writes.front().filter(|_| !self.heard)?;
+        self.clock.when(write.finished + self.quiet)
+    }
+
+    /// Looks for the error packet in what the server sent; `None`: it is not complete. From its first byte on nothing is
+    /// confirmed by silence. Hand what comes out to [`Session::finish`]: a packet as it is, anything else as `None`.
+    pub fn receive(&mut self, buf: &mut BytesMut) -> Option<Result<ErrorPacket, NotAnErrorPacket>> {
+        self.heard |= !buf.is_empty();
+        ErrorPacket::decode(buf)
+    }
+
+    /// The connection has ended, with the server's packet or without one. What had been pushed but not written counts as
+    /// pending too.
+    #[must_use]
+    pub fn finish(mut self, packet: Option<ErrorPacket>) -> Outcome<T> {
+        let mut outcome = Outcome {
+            confirmed: vec![],
+            rejected: None,
+            resend: vec![],
+            fate: Fate::Unknown,
+            surprise: None,
+        };
+        if let Some(ErrorPacket { status, identifier }) = packet {
+            let shutdown = status == Status::SHUTDOWN;
+            match self.named(identifier) {
+                Named::Pending(place) if shutdown => {
+                    outcome.confirmed = self.take_until(place + 1); // [P-42]
+                    outcome.fate = Fate::Discarded;
+                }
+                Named::Pending(place) => {
+                    outcome.confirmed = self.take_until(place); // [P-40]
+                    outcome.rejected = self.pending.pop_front().map(|tag| (tag, status));
+                    outcome.fate = Fate::Discarded;
+                }
+                Named::Confirmed { behind } => {
+                    // A shutdown that names the newest confirmed one says what was believed anyway.
+                    outcome.surprise =
+                        (!shutdown || behind > 0).then_some(Surprise::AlreadyConfirmed { behind });
+                    outcome.fate = Fate::Discarded;
+                }
+                Named::Nothing => outcome.surprise = Some(Surprise::NeverSent),
+            }
+        }
+        outcome.resend = self.pending.into();
+        outcome
+    }
+
+    fn end(&self) -> u64 {
+        self.front + self.pending.len() as u64
+    }
+
+    fn take_until(&mut self, place: u64) -> Vec<T> {
+        let len = usize::try_from(place - self.front)
+            .map_or(self.pending.len(), |len| len.min(self.pending.len()));
+        self.front = place;
+        self.pending.drain(..len).collect()
+    }
+
+    /// Which notification the server means: counted from the oldest pending one, forwards to those on the wire, backwards
+    /// to those confirmed, so that a wrap in between does not matter.
+    fn named(&self, identifier: Identifier) -> Named {
+        let Some(residue) = u64::from(identifier.to_u32()).checked_sub(1) else {
+            return Named::Nothing;
+        };
+        let ahead = (residue + IDENTIFIERS - self.front % IDENTIFIERS) % IDENTIFIERS;
+        if ahead < self.started - self.front {
+            return Named::Pending(self.front + ahead);
+        }
+        let back = IDENTIFIERS - ahead;
+        if back <= (self.front - self.first).min(WINDOW_MAX as u64) {
+            return Named::Confirmed { behind: back - 1 };
+        }
+        Named::Nothing
+    }
+}
+
+enum Named {
+    Pending(u64),
+    Confirmed { behind: u64 },
+    Nothing,
+}
+
+/// What the notification at `place` is called on the wire.
+fn identifier(place: u64) -> Identifier {
+    let number =
+        u32::try_from(place % IDENTIFIERS + 1).expect("a remainder of u32::MAX, plus 1, is a u32");
+    Identifier::from_u32(number)
+}
