@@ -219,7 +219,7 @@ impl<T> Session<T> {
             end = self
                 .writes
                 .drain(..ripe_len)
-                .last()
+                .next_back()
                 .map_or(end, |write| write.end);
         }
         self.take_until(end)
