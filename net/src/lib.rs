@@ -1,1 +1,18 @@
-//! Placeholder.
+//! What both daemons need of the wire, below any protocol: who a peer is ([`credentials`]), how it proves it ([`tls`]),
+//! how connections come in ([`listen`]) and how they end ([`linger`]); and what every daemon owes the script that
+//! started it ([`ready`], [`log`]).
+//!
+//! ```text
+//! credentials   PEM, DER → Identity (ours), CertificateInfo (theirs: topic, environments, pin, validity)
+//! tls           Identity + ClientPolicy → ServerConfig;  Identity + Roots → ClientConfig
+//! listen        bind → permit → accept → handshake under a deadline → handler, one task per connection
+//! linger        close_notify, FIN, then read and drop until the peer has read what we said
+//! ```
+
+pub mod credentials;
+pub mod linger;
+pub mod listen;
+pub mod log;
+pub mod ready;
+pub mod socket;
+pub mod tls;

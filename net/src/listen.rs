@@ -1,0 +1,375 @@
+//! The accept loop of every TLS listener: a permit before accept, a handshake under a deadline, one task per
+//! connection, one log line per refusal.
+
+use std::fmt;
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{AlertDescription, ServerConfig};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, error, warn};
+
+use crate::credentials::CertificateInfo;
+use crate::linger::{Linger, drain};
+use crate::socket;
+use crate::tls::{self, Refused};
+
+/// Binds a listener.
+///
+/// # Errors
+/// The address is taken, not allowed or not this machine's; the message says which, and what to do.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| BindError { address, source })
+}
+
+/// A listener could not be bound.
+#[derive(Debug)]
+pub struct BindError {
+    /// Where.
+    pub address: SocketAddr,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}", self.address)?;
+        match self.source.kind() {
+            io::ErrorKind::AddrInUse => {
+                f.write_str(": the port is in use; stop the other program or choose another port")
+            }
+            io::ErrorKind::PermissionDenied => f.write_str(
+                ": not permitted; choose a port above 1023 or grant the right to bind low ports",
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                f.write_str(": not an address of this machine; choose one of its own")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// What a listener grants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once, those in their handshake included. Further ones wait in the kernel's queue.
+    pub connections_max: usize,
+    /// From accept to the end of the handshake.
+    pub handshake_timeout: Duration,
+}
+
+impl Default for Limits {
+    /// A thousand connections, ten seconds.
+    fn default() -> Self {
+        Self {
+            connections_max: 1_000,
+            handshake_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A connection whose peer proved who it is.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The connection.
+    pub stream: TlsStream<TcpStream>,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// Whose it is.
+    pub certificate: CertificateInfo,
+}
+
+/// Serves connections until `shutdown` is cancelled and every handler has ended. A handler that must end early watches
+/// the same token; one that panics takes only its own connection down.
+pub async fn serve<H, F>(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    limits: Limits,
+    shutdown: CancellationToken,
+    handler: H,
+) where
+    H: Fn(Accepted) -> F + Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let acceptor = TlsAcceptor::from(tls);
+    let handler = Arc::new(handler);
+    let mut permits = Permits::new(limits.connections_max);
+    let connections = TaskTracker::new();
+    let mut pause = Pause::default();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = async {
+                let permit = permits.acquire().await;
+                (listener.accept().await, permit)
+            } => accepted,
+        };
+        let (socket, peer, permit) = match accepted {
+            (Ok((socket, peer)), permit) => (socket, peer, permit),
+            (Err(error), _) if is_about_one_connection(&error) => {
+                debug!(%error, "a connection was gone before it was accepted");
+                continue;
+            }
+            (Err(error), _) => {
+                // Out of descriptors or memory: connections that end will free some.
+                let pause = pause.next();
+                warn!(%error, ?pause, "cannot accept connections: pausing");
+                tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    () = sleep(pause) => continue,
+                }
+            }
+        };
+        pause = Pause::default();
+        let (acceptor, handler, shutdown) =
+            (acceptor.clone(), Arc::clone(&handler), shutdown.clone());
+        connections.spawn(async move {
+            let _permit = permit;
+            let _witness = Witness { peer };
+            // Boxed, so that what only the handshake needs is freed with it.
+            let handshake = Box::pin(handshake(&acceptor, socket, peer, limits.handshake_timeout));
+            let accepted = tokio::select! {
+                () = shutdown.cancelled() => return,
+                accepted = handshake => accepted,
+            };
+            if let Some(accepted) = accepted {
+                handler(accepted).await;
+            }
+        });
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+/// Brings one connection through its handshake, or logs why not.
+async fn handshake(
+    acceptor: &TlsAcceptor,
+    socket: TcpStream,
+    peer: SocketAddr,
+    timeout: Duration,
+) -> Option<Accepted> {
+    let deadline = Instant::now() + timeout;
+    if let Err(error) = socket::tune(&socket) {
+        debug!(%peer, %error, "a connection was gone before its handshake");
+        return None;
+    }
+    // Port scans and health checks connect and leave: not worth a line.
+    match timeout_at(deadline, socket.peek(&mut [0])).await {
+        Ok(Ok(1..)) => {}
+        Ok(_) => {
+            debug!(%peer, "a peer hung up before its handshake");
+            return None;
+        }
+        Err(_) => {
+            warn_refused(peer, Reason::Timeout(timeout), None);
+            return None;
+        }
+    }
+    let handshake = timeout_at(deadline, acceptor.accept(socket).into_fallible());
+    match tls::remembering(handshake).await {
+        (Ok(Ok(stream)), _) => {
+            let certificate = peer_certificate(&stream)?;
+            Some(Accepted {
+                stream,
+                peer,
+                certificate,
+            })
+        }
+        (Ok(Err((error, socket))), refused) => {
+            warn_refused(peer, Reason::of(&error), refused);
+            // The alert is on its way; closing over unread bytes would take it back.
+            let farewell = Instant::now() + REFUSED_LINGER.total;
+            if SockRef::from(&socket).shutdown(Shutdown::Write).is_ok() {
+                drain(&socket, REFUSED_LINGER.idle, farewell).await;
+            }
+            None
+        }
+        (Err(_), _) => {
+            warn_refused(peer, Reason::Timeout(timeout), None);
+            None
+        }
+    }
+}
+
+/// A refused peer has little to send: it is told, and gone.
+const REFUSED_LINGER: Linger = Linger {
+    idle: Duration::from_secs(1),
+    total: Duration::from_secs(5),
+};
+
+/// The verifier let the certificate in, so it can be read; without one there was no handshake.
+fn peer_certificate(stream: &TlsStream<TcpStream>) -> Option<CertificateInfo> {
+    let chain = stream.get_ref().1.peer_certificates()?;
+    CertificateInfo::parse(chain.first()?).ok()
+}
+
+/// The one line of a refused handshake.
+fn warn_refused(peer: SocketAddr, reason: Reason, refused: Option<Refused>) {
+    let Some(Refused {
+        refusal,
+        certificate,
+    }) = refused
+    else {
+        warn!(%peer, %reason, "refused a handshake");
+        return;
+    };
+    match certificate {
+        Some(certificate) => warn!(
+            %peer,
+            reason = %refusal,
+            certificate = certificate.common_name,
+            pin = %certificate.pin,
+            "refused a handshake"
+        ),
+        None => warn!(%peer, reason = %refusal, "refused a handshake"),
+    }
+}
+
+/// Why a handshake failed for another reason than the certificate shown.
+#[derive(Debug)]
+enum Reason {
+    Timeout(Duration),
+    NoCertificate,
+    HungUp,
+    NotTls,
+    DistrustsUs(AlertDescription),
+    Tls(rustls::Error),
+    Io(io::ErrorKind),
+}
+
+impl Reason {
+    fn of(error: &io::Error) -> Self {
+        use rustls::Error::{AlertReceived, InvalidMessage, NoCertificatesPresented};
+
+        let tls = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match tls {
+            Some(NoCertificatesPresented) => Self::NoCertificate,
+            Some(AlertReceived(alert)) => Self::DistrustsUs(*alert),
+            Some(InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => Self::NotTls,
+            Some(other) => Self::Tls(other.clone()),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => Self::HungUp,
+            None => Self::Io(error.kind()),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout(timeout) => write!(f, "the handshake was not finished in {timeout:?}"),
+            Self::NoCertificate => {
+                f.write_str("the peer sent no client certificate; it is the login here")
+            }
+            Self::HungUp => f.write_str("the peer hung up in the middle of the handshake"),
+            Self::NotTls => f.write_str("the peer does not speak TLS"),
+            Self::DistrustsUs(alert) => write!(
+                f,
+                "the peer ended the handshake with the alert {alert:?}; does it trust our CA?"
+            ),
+            Self::Tls(error) => write!(f, "{error}"),
+            Self::Io(kind) => write!(f, "{kind}"),
+        }
+    }
+}
+
+/// The permits of one listener: as many as it may have connections.
+struct Permits {
+    semaphore: Arc<Semaphore>,
+    connections_max: usize,
+    exhausted: bool,
+}
+
+impl Permits {
+    fn new(connections_max: usize) -> Self {
+        Self {
+            semaphore: Arc::new(Semaphore::new(connections_max)),
+            connections_max,
+            exhausted: false,
+        }
+    }
+
+    /// Waits for a permit; the first one to wait after a time of plenty says so.
+    async fn acquire(&mut self) -> OwnedSemaphorePermit {
+        if let Ok(permit) = Arc::clone(&self.semaphore).try_acquire_owned() {
+            self.exhausted = false;
+            return permit;
+        }
+        if !self.exhausted {
+            self.exhausted = true;
+            warn!(
+                connections_max = self.connections_max,
+                "every connection is taken: further ones wait until one ends"
+            );
+        }
+        Arc::clone(&self.semaphore)
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed")
+    }
+}
+
+/// How long to wait after the system could not accept: 10 ms, doubling to a second.
+#[derive(Debug, Default)]
+struct Pause {
+    failures: u32,
+}
+
+impl Pause {
+    fn next(&mut self) -> Duration {
+        let pause = Duration::from_millis(10 << self.failures.min(6));
+        self.failures += 1;
+        pause.min(Duration::from_secs(1))
+    }
+}
+
+/// Whether an accept failed because of the connection that was waiting, which says nothing about the next one.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted,
+        NetworkDown, NetworkUnreachable, TimedOut,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | TimedOut
+    )
+}
+
+/// Says whose handler panicked; the task ends, the loop does not.
+struct Witness {
+    peer: SocketAddr,
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            error!(peer = %self.peer, "a connection's handler panicked");
+        }
+    }
+}
