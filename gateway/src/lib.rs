@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The daemon a legacy push backend connects to instead of Apple.
+
+pub mod config;

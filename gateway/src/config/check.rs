@@ -1,0 +1,211 @@
+//! What can be said about a config without touching a file or a socket.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::time::Duration;
+
+use apns_net::credentials::Environment;
+
+use super::{AppConfig, Config, ConfigError, HostPort, OnReject, defaults};
+
+/// Something in a config that works as written but hardly as meant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Warning {
+    /// The upstream is one of the hosts Apple closed on 2021-03-31.
+    ClosedByApple {
+        /// The app it is for.
+        topic: String,
+        /// The closed address.
+        address: HostPort,
+    },
+    /// The app's upstream has no feedback address, so its backends will see no feedback.
+    NoFeedback {
+        /// The app.
+        topic: String,
+        /// Its environment.
+        environment: Environment,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClosedByApple { topic, address } => write!(
+                f,
+                "app {topic}: Apple closed {address} on 2021-03-31; notifications stay queued until app.upstream.address \
+                 names a server that answers"
+            ),
+            Self::NoFeedback { topic, environment } => write!(
+                f,
+                "app {topic} ({environment}): app.upstream.feedback is not set, so no feedback is read for it"
+            ),
+        }
+    }
+}
+
+impl Config {
+    /// Whether the values fit together, and what about them is worth a warning. Files are not looked at.
+    pub fn check(&self) -> Result<Vec<Warning>, ConfigError> {
+        self.check_limits()?;
+        self.check_listen()?;
+        self.check_apps()?;
+        self.check_backends()?;
+        Ok(self.apps.iter().flat_map(warnings).collect())
+    }
+
+    fn check_limits(&self) -> Result<(), ConfigError> {
+        let listen = &self.listen;
+        positive("listen.handshake_timeout", listen.handshake_timeout)?;
+        positive("listen.frame_timeout", listen.frame_timeout)?;
+        positive("shutdown.idle", self.shutdown.idle)?;
+        at_least_one("listen.connections_max", listen.connections_max > 0)?;
+        at_least_one(
+            "listen.backend_connections_max",
+            listen.backend_connections_max > 0,
+        )?;
+        at_least_one("store.backlog_rows_max", self.store.backlog_rows_max > 0)?;
+        at_least_one("store.dead_letters_max", self.store.dead_letters_max > 0)?;
+        at_least_one("store.feedback_max", self.store.feedback_max > 0)?;
+        at_least_one("store.dead_tokens_max", self.store.dead_tokens_max > 0)
+    }
+
+    fn check_listen(&self) -> Result<(), ConfigError> {
+        if self.store.path.as_os_str().is_empty() {
+            return refuse("store.path is missing: name the file the state is kept in");
+        }
+        if self.listen.certificate.as_os_str().is_empty() {
+            return refuse(
+                "listen.certificate is missing: name the PEM file with the gateway's own certificate",
+            );
+        }
+        if self.listen.production.is_none() && self.listen.sandbox.is_none() {
+            return refuse("nothing to listen on: add [listen.production] or [listen.sandbox]");
+        }
+        if self.listen.client_ca.is_none() && self.backends.is_empty() {
+            return refuse(
+                "no backend could connect: add a [[backend]] with its pin, or set listen.client_ca",
+            );
+        }
+        Ok(())
+    }
+
+    fn check_apps(&self) -> Result<(), ConfigError> {
+        if self.apps.is_empty() {
+            return refuse("no app: add an [[app]] with its topic, environment and upstream");
+        }
+        let mut seen = HashSet::new();
+        for app in &self.apps {
+            let AppConfig {
+                topic, environment, ..
+            } = app;
+            let name = format!("app {topic} ({environment})");
+            if topic.is_empty() {
+                return refuse("an [[app]] has an empty topic: write the bundle id of the app");
+            }
+            if !seen.insert((topic, environment)) {
+                return refuse(format!("{name} is there twice: remove one"));
+            }
+            if self.listen.addresses(*environment).is_none() {
+                return refuse(format!(
+                    "{name} has no listener: add [listen.{environment}]"
+                ));
+            }
+            if app.on_reject != OnReject::NextTime {
+                return refuse(format!(
+                    "{name}: this on_reject is not yet supported: use \"next-time\""
+                ));
+            }
+            let upstream = &app.upstream;
+            positive("app.probe_interval", app.probe_interval)?;
+            positive("app.upstream.quiet_period", upstream.quiet_period)?;
+            positive("app.upstream.connect_timeout", upstream.connect_timeout)?;
+            positive("app.upstream.write_timeout", upstream.write_timeout)?;
+            positive("app.upstream.backoff_base", upstream.backoff_base)?;
+            positive(
+                "app.upstream.feedback_poll_interval",
+                upstream.feedback_poll_interval,
+            )?;
+            at_least_one("app.upstream.window", upstream.window > 0)?;
+            if upstream.backoff_max < upstream.backoff_base {
+                return refuse(format!(
+                    "{name}: backoff_max is less than backoff_base: swap them"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_backends(&self) -> Result<(), ConfigError> {
+        let mut names = HashSet::new();
+        let mut pins = HashSet::new();
+        for backend in &self.backends {
+            let name = &backend.name;
+            if name.is_empty() {
+                return refuse("a [[backend]] has an empty name: give it one");
+            }
+            if !names.insert(name) {
+                return refuse(format!("two backends are named {name}: rename one"));
+            }
+            if !pins.insert(&backend.pin) {
+                return refuse(format!(
+                    "backend {name} has the pin of another: a certificate is one backend's"
+                ));
+            }
+            let serves = |app: &&AppConfig| {
+                app.topic == backend.topic
+                    && backend.environment.is_none_or(|env| env == app.environment)
+            };
+            if !self.apps.iter().any(|app| serves(&app)) {
+                return refuse(format!(
+                    "backend {name} is for {}, which no [[app]] has{}: add that app or correct the topic",
+                    backend.topic,
+                    backend
+                        .environment
+                        .map(|env| format!(" in {env}"))
+                        .unwrap_or_default()
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn warnings(app: &AppConfig) -> Vec<Warning> {
+    let upstream = &app.upstream;
+    let push = upstream.push_address(app.environment);
+    let feedback = upstream.feedback_address(app.environment);
+    let mut warnings = Vec::new();
+    if feedback.is_none() {
+        warnings.push(Warning::NoFeedback {
+            topic: app.topic.clone(),
+            environment: app.environment,
+        });
+    }
+    for address in [Some(push), feedback].into_iter().flatten() {
+        if defaults::is_closed(address.host()) {
+            warnings.push(Warning::ClosedByApple {
+                topic: app.topic.clone(),
+                address,
+            });
+        }
+    }
+    warnings
+}
+
+fn refuse(what: impl Into<String>) -> Result<(), ConfigError> {
+    Err(ConfigError::Values(what.into()))
+}
+
+fn positive(key: &str, value: Duration) -> Result<(), ConfigError> {
+    if value.is_zero() {
+        return refuse(format!("{key} is zero: give it a duration above zero"));
+    }
+    Ok(())
+}
+
+fn at_least_one(key: &str, holds: bool) -> Result<(), ConfigError> {
+    if holds {
+        return Ok(());
+    }
+    refuse(format!("{key} is 0: give it at least 1"))
+}
