@@ -119,26 +119,32 @@ pub(super) fn parse<'a>(frame: &'a [u8], parts: &mut Parts<'a>) -> Result<(), Fa
             len: bytes.len(),
             expected,
         };
-        let twice = match item {
-            TOKEN => parts.token.replace(bytes).is_some(),
-            PAYLOAD => parts.payload.replace(bytes).is_some(),
+        match item {
+            TOKEN => once(item, &mut parts.token, bytes)?,
+            PAYLOAD => once(item, &mut parts.payload, bytes)?,
             IDENTIFIER => {
                 let identifier = exactly(bytes, Reader::array).ok_or_else(|| fixed(4))?;
-                parts.identifier.replace(Identifier(identifier)).is_some()
+                once(item, &mut parts.identifier, Identifier(identifier))?;
             }
             EXPIRY => {
                 let expiry = exactly(bytes, Reader::i32).ok_or_else(|| fixed(4))?;
-                parts.expiry.replace(Expiry(expiry)).is_some()
+                once(item, &mut parts.expiry, Expiry(expiry))?;
             }
             PRIORITY => {
                 let priority = exactly(bytes, Reader::u8).ok_or_else(|| fixed(1))?;
-                parts.priority.replace(Priority(priority)).is_some()
+                once(item, &mut parts.priority, Priority(priority))?;
             }
-            _ => false,
-        };
-        if twice {
-            return Err(Fault::DuplicateItem { item }); // [P-14]
+            _ => {} // [P-15]
         }
     }
+    Ok(())
+}
+
+/// Of an item that occurs twice the first counts [P-14].
+fn once<T>(item: u8, slot: &mut Option<T>, value: T) -> Result<(), Fault> {
+    if slot.is_some() {
+        return Err(Fault::DuplicateItem { item });
+    }
+    *slot = Some(value);
     Ok(())
 }
