@@ -114,8 +114,8 @@ pub enum Fate {
 /// The server named a notification that was not pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surprise {
-    /// It had counted as confirmed already: the quiet period is too short for this server. Lost are `behind` notifications
-    /// confirmed after it, unless the status was 10 also the one named itself.
+    /// It had counted as confirmed already: the quiet period is too short for this server. The `behind` notifications
+    /// confirmed after it were thrown away; the named one was refused, unless the status is 10.
     AlreadyConfirmed {
         /// How many were confirmed after it.
         behind: u64,
@@ -316,3 +316,6 @@ fn identifier(place: u64) -> Identifier {
         u32::try_from(place % IDENTIFIERS + 1).expect("a remainder of u32::MAX, plus 1, is a u32");
     Identifier::from_u32(number)
 }
+
+#[cfg(test)]
+mod tests;

@@ -258,3 +258,6 @@ impl Session {
         self.discarded_len
     }
 }
+
+#[cfg(test)]
+mod tests;
