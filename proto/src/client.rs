@@ -29,7 +29,7 @@ const WINDOW_MAX: usize = 1 << 30;
 /// One provider connection, seen from the client; `T` is the caller's name for a notification.
 ///
 /// Notifications have places, counted from 0 without end; place p is called p mod (2³² − 1) + 1 on the wire. So identifiers
-/// start at 1, wrap past `u32::MAX` to 1, and are compared by place.
+/// start at 1, wrap past `u32::MAX` to 1 [P-47], and are compared by place.
 #[derive(Debug)]
 pub struct Session<T> {
     quiet: Duration,
@@ -111,7 +111,7 @@ pub enum Fate {
     Unknown,
 }
 
-/// The server named a notification that was not pending.
+/// The server named a notification that was not pending [P-47].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surprise {
     /// It had counted as confirmed already: the quiet period is too short for this server. The `behind` notifications
@@ -268,7 +268,7 @@ impl<T> Session<T> {
                         (!shutdown || behind > 0).then_some(Surprise::AlreadyConfirmed { behind });
                     outcome.fate = Fate::Discarded;
                 }
-                Named::Nothing => outcome.surprise = Some(Surprise::NeverSent),
+                Named::Nothing => outcome.surprise = Some(Surprise::NeverSent), // [P-47]
             }
         }
         outcome.resend = self.pending.into();
