@@ -1,3 +1,4 @@
 //! The daemon a legacy push backend connects to instead of Apple.
 
 pub mod config;
+pub mod store;

@@ -1,0 +1,244 @@
+//! The queue: accepted notifications without an end.
+
+use std::sync::Arc;
+
+use apns_proto::{Command, Expiry, Identifier, Priority, Token};
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::engine::Engine;
+use super::ids::{AppId, RowId, range};
+use super::ledger::unix_now;
+use super::records::{
+    Append, Appended, AtOnce, Counts, DeadLetterEnd, End, NewRow, RejectedAtOnce, Row, Settle,
+};
+
+/// What a row of a page weighs beside its token and payload.
+const ROW_OVERHEAD: usize = 128;
+
+impl Engine {
+    /// Accepts a batch.
+    pub(super) fn append(&mut self, append: &Append) -> rusqlite::Result<Appended> {
+        let ledger = self
+            .ledgers
+            .get_mut(&append.app)
+            .expect("an AppId comes from this store's app()");
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO notification
+             (id, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?;
+        let mut last = None;
+        let mut at_once = 0;
+        for row in &append.rows {
+            let id = ledger.next_key();
+            if let Some(end) = &row.end {
+                at_once += 1;
+                reject_at_once(&self.connection, append, row, id, end)?;
+                continue;
+            }
+            insert.execute(params![
+                id,
+                append.backend,
+                append.connection,
+                row.seq,
+                row.command.0,
+                row.identifier.map(Identifier::to_u32),
+                row.expiry.map(|expiry| expiry.0),
+                row.priority.map(|priority| priority.0),
+                row.token.as_bytes(),
+                &row.payload[..],
+                row.accepted_at,
+            ])?;
+            last = Some(RowId(id));
+        }
+        let rows = append.rows.len() as u64;
+        ledger.counts.accepted += rows;
+        ledger.counts.queued += rows - at_once;
+        ledger.counts.rejected += at_once;
+        ledger.counts.dead_letters += at_once;
+        ledger.newest = last.or(ledger.newest);
+        ledger.changed = true;
+        Ok(Appended { last })
+    }
+
+    /// Unsettled rows in order, until one of the limits is reached; never none while there is one.
+    pub(super) fn page(
+        &self,
+        app: AppId,
+        after: Option<RowId>,
+        rows_max: usize,
+        bytes_max: usize,
+    ) -> rusqlite::Result<Vec<Row>> {
+        let (first, last) = range(app);
+        let mut select = self.connection.prepare_cached(
+            "SELECT id, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at
+             FROM notification WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
+        )?;
+        let mut found = select.query(params![after.map_or(first, |id| id.0), last, rows_max])?;
+        let mut rows = Vec::new();
+        let mut bytes: usize = 0;
+        while let Some(row) = found.next()? {
+            let row = read_row(row)?;
+            bytes += row.token.as_bytes().len() + row.payload.len() + ROW_OVERHEAD;
+            if bytes > bytes_max && !rows.is_empty() {
+                break;
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    /// Any unsettled row.
+    pub(super) fn random_row(&self, app: AppId) -> rusqlite::Result<Option<Row>> {
+        let (first, last) = range(app);
+        let end = |sql| {
+            self.connection
+                .prepare_cached(sql)?
+                .query_row([first, last], |row| row.get::<_, i64>(0))
+                .optional()
+        };
+        let oldest =
+            end("SELECT id FROM notification WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1")?;
+        let newest =
+            end("SELECT id FROM notification WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT 1")?;
+        let (Some(oldest), Some(newest)) = (oldest, newest) else {
+            return Ok(None);
+        };
+        let before = RowId(fastrand::i64(oldest..=newest) - 1);
+        Ok(self.page(app, Some(before), 1, usize::MAX)?.pop())
+    }
+
+    /// Gives rows their end, and the app what was learned from them.
+    pub(super) fn settle(&mut self, app: AppId, settle: Settle) -> rusqlite::Result<Counts> {
+        let now = unix_now();
+        let ledger = self
+            .ledgers
+            .get_mut(&app)
+            .expect("an AppId comes from this store's app()");
+        let mut delete = self
+            .connection
+            .prepare_cached("DELETE FROM notification WHERE id = ?1")?;
+        for settlement in &settle.rows {
+            debug_assert_eq!(
+                settlement.row.app(),
+                app,
+                "a row is settled with its own app"
+            );
+            let RowId(row) = settlement.row;
+            let buried = match &settlement.end {
+                End::Delivered | End::Expired => None,
+                End::Rejected { status, reason } => {
+                    Some((DeadLetterEnd::Rejected(*status), reason))
+                }
+                End::GivenUp { reason } => Some((DeadLetterEnd::GivenUp, reason)),
+            };
+            if let Some((end, reason)) = buried
+                && bury(&self.connection, row, ledger.next_key(), end, reason, now)?
+            {
+                ledger.counts.dead_letters += 1;
+            }
+            // The count follows the row: one that was settled before is not there to be counted again.
+            if delete.execute([row])? == 0 {
+                continue;
+            }
+            ledger.counts.queued -= 1;
+            match settlement.end {
+                End::Delivered => ledger.counts.delivered += 1,
+                End::Rejected { .. } => ledger.counts.rejected += 1,
+                End::Expired => ledger.counts.expired += 1,
+                End::GivenUp { .. } => ledger.counts.given_up += 1,
+            }
+        }
+        drop(delete);
+        ledger.trust = settle.trust;
+        ledger.held = settle.held;
+        ledger.changed = true;
+        let counts = ledger.counts;
+        self.change_dead_tokens(app, &settle.dead_tokens)?;
+        Ok(counts)
+    }
+}
+
+/// Writes the dead letter of a notification that was never queued.
+fn reject_at_once(
+    connection: &Connection,
+    append: &Append,
+    row: &NewRow,
+    id: i64,
+    end: &RejectedAtOnce,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO dead_letter
+             (id, notification, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at,
+              status, reason, malformed, died_at)
+             VALUES (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?11)",
+        )?
+        .execute(params![
+            id,
+            append.backend,
+            append.connection,
+            row.seq,
+            row.command.0,
+            row.identifier.map(Identifier::to_u32),
+            row.expiry.map(|expiry| expiry.0),
+            row.priority.map(|priority| priority.0),
+            row.token.as_bytes(),
+            &row.payload[..],
+            row.accepted_at,
+            end.status.0,
+            end.reason,
+            end.cause == AtOnce::Malformed,
+        ])?;
+    if let AtOnce::DeadToken { used } = end.cause {
+        connection
+            .prepare_cached("UPDATE dead_token SET used = ?3 WHERE app = ?1 AND token = ?2")?
+            .execute(params![append.app.0, row.token.as_bytes(), used])?;
+    }
+    Ok(())
+}
+
+/// Copies a queued row to the dead letters; false where it is not queued any more.
+fn bury(
+    connection: &Connection,
+    row: i64,
+    letter: i64,
+    end: DeadLetterEnd,
+    reason: &str,
+    now: u64,
+) -> rusqlite::Result<bool> {
+    let status = match end {
+        DeadLetterEnd::Rejected(status) => Some(status.0),
+        DeadLetterEnd::GivenUp => None,
+    };
+    let copied = connection
+        .prepare_cached(
+            "INSERT INTO dead_letter
+             (id, notification, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at,
+              status, reason, malformed, died_at)
+             SELECT ?2, id, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at,
+              ?3, ?4, FALSE, ?5
+             FROM notification WHERE id = ?1",
+        )?
+        .execute(params![row, letter, status, reason, now])?;
+    Ok(copied == 1)
+}
+
+/// Reads the columns every notification has: `id, backend, connection, seq, command, identifier, expiry, priority, token, payload,
+/// accepted_at`, in this order and first.
+pub(super) fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        id: RowId(row.get(0)?),
+        backend: Arc::from(row.get_ref(1)?.as_str()?),
+        connection: row.get(2)?,
+        seq: row.get(3)?,
+        command: Command(row.get(4)?),
+        identifier: row.get::<_, Option<u32>>(5)?.map(Identifier::from_u32),
+        expiry: row.get::<_, Option<i32>>(6)?.map(Expiry),
+        priority: row.get::<_, Option<u8>>(7)?.map(Priority),
+        token: Token::new(Bytes::copy_from_slice(row.get_ref(8)?.as_blob()?)),
+        payload: Bytes::copy_from_slice(row.get_ref(9)?.as_blob()?),
+        accepted_at: row.get(10)?,
+    })
+}

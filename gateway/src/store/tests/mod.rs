@@ -1,0 +1,106 @@
+//! The store on real files.
+
+mod disk;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use apns_net::credentials::Environment;
+use apns_proto::{Command, Expiry, Identifier, Priority, Token};
+use bytes::Bytes;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::*;
+
+/// A store in a folder of its own, with one app.
+struct Bench {
+    folder: TempDir,
+    store: Store,
+    app: AppState,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        Self::with(StoreOptions::default()).await
+    }
+
+    async fn with(options: StoreOptions) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store.db"), options).unwrap();
+        let app = app(&store).await;
+        Self { folder, store, app }
+    }
+
+    /// Another connection to the same file.
+    fn outside(&self) -> Connection {
+        let outside = Connection::open(self.folder.path().join("store.db")).unwrap();
+        outside.busy_timeout(Duration::from_secs(10)).unwrap();
+        outside
+    }
+
+    /// Closes and opens again.
+    async fn reopen(self) -> Self {
+        self.store.close().await.unwrap();
+        let store = Store::open(
+            &self.folder.path().join("store.db"),
+            StoreOptions::default(),
+        )
+        .unwrap();
+        let app = app(&store).await;
+        Self {
+            folder: self.folder,
+            store,
+            app,
+        }
+    }
+
+    fn batch(&self, rows: Vec<NewRow>) -> Append {
+        Append {
+            app: self.app.id,
+            backend: Arc::from("mail"),
+            connection: 1,
+            rows,
+        }
+    }
+
+    /// Appends good rows with these seqs and returns them as stored.
+    async fn append(&self, seqs: std::ops::RangeInclusive<u64>) -> Vec<Row> {
+        let before = self.app.committed.borrow().newest;
+        self.store
+            .append(self.batch(seqs.map(new_row).collect()))
+            .await
+            .unwrap();
+        self.store
+            .page(self.app.id, before, usize::MAX >> 1, usize::MAX)
+            .await
+            .unwrap()
+    }
+}
+
+async fn app(store: &Store) -> AppState {
+    store
+        .app("com.example.Mail", Environment::Production, "scope")
+        .await
+        .unwrap()
+}
+
+fn token(number: u64) -> Token {
+    let mut bytes = [0xa1; 32];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    Token::new(Bytes::copy_from_slice(&bytes))
+}
+
+fn new_row(seq: u64) -> NewRow {
+    NewRow {
+        seq,
+        command: Command::FRAMED,
+        identifier: Some(Identifier::from_u32(seq as u32)),
+        expiry: Some(Expiry(i32::MAX)),
+        priority: Some(Priority::IMMEDIATE),
+        token: token(seq),
+        payload: Bytes::from_static(br#"{"aps":{"alert":"hi"}}"#),
+        accepted_at: 1_700_000_000,
+        end: None,
+    }
+}
