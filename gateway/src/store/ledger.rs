@@ -1,6 +1,6 @@
 //! An app's row in memory: counters, trust, hold. Written back once per commit.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use apns_net::credentials::Environment;
 use rusqlite::{OptionalExtension, named_params, params};
@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::engine::Engine;
 use super::ids::{AppId, RowId, key, range};
 use super::records::{AppState, Committed, Counts, Trust};
+use super::unix_seconds;
 
 /// The newest state of an app, inside a transaction.
 pub(super) struct Ledger {
@@ -89,7 +90,7 @@ impl Engine {
             ledger.held = None;
             ledger.changed = true;
         }
-        let dead_tokens = self.load_dead_tokens(id, unix_now())?;
+        let dead_tokens = self.load_dead_tokens(id, unix_seconds(SystemTime::now()))?;
         let ledger = self.ledger(id);
         Ok(AppState {
             id,
@@ -203,11 +204,4 @@ impl Engine {
         ledger.changed = false;
         Ok(())
     }
-}
-
-/// The time, in UNIX seconds.
-pub(super) fn unix_now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

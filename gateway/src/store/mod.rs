@@ -19,7 +19,7 @@
 //!
 //! **Use.** [`Store::open`] at start (it blocks), [`Store::app`] for each configured app, then from a connection
 //! `append(..).await` before the next read, from dispatch `page` after the newest row it has, and `settle` with what
-//! the contract made. [`AppState::committed`] says when there is something new
+//! [`contract::App::settle`](crate::contract::App::settle) made. [`AppState::committed`] says when there is something new
 //! to page and how long the queue is. At the end [`Store::close`].
 //!
 //! A call that is dropped before its answer is not undone: what was sent is served.
@@ -40,7 +40,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use apns_net::credentials::Environment;
 use apns_proto::feedback::Tuple;
@@ -334,6 +334,12 @@ impl Store {
             reason: Arc::from("it was closed"),
         }))
     }
+}
+
+/// A time as the store keeps it: UNIX seconds.
+pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// The thread's whole life.

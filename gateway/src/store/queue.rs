@@ -1,6 +1,7 @@
 //! The queue: accepted notifications without an end.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use apns_proto::{Command, Expiry, Identifier, Priority, Token};
 use bytes::Bytes;
@@ -8,10 +9,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::engine::Engine;
 use super::ids::{AppId, RowId, range};
-use super::ledger::unix_now;
 use super::records::{
     Append, Appended, AtOnce, Counts, DeadLetterEnd, End, NewRow, RejectedAtOnce, Row, Settle,
 };
+use super::unix_seconds;
 
 /// What a row of a page weighs beside its token and payload.
 const ROW_OVERHEAD: usize = 128;
@@ -111,7 +112,7 @@ impl Engine {
 
     /// Gives rows their end, and the app what was learned from them.
     pub(super) fn settle(&mut self, app: AppId, settle: Settle) -> rusqlite::Result<Counts> {
-        let now = unix_now();
+        let now = unix_seconds(SystemTime::now());
         let ledger = self
             .ledgers
             .get_mut(&app)

@@ -131,7 +131,8 @@ pub enum End {
     },
 }
 
-/// Everything one settling changes in an app: applied in one commit.
+/// Everything one settling changes in an app: applied in one commit, made by
+/// [`contract::App::settle`](crate::contract::App::settle).
 #[derive(Clone, Debug, Default)]
 pub struct Settle {
     /// Rows that reached their end. A row that is already settled is passed over: nothing is counted twice.
@@ -287,7 +288,8 @@ pub enum Requeue {
 pub struct Requeued {
     /// How many are queued again.
     pub rows: u64,
-    /// Their tokens, without repetition: their entries in the dead-token table are gone from the store, and must go from memory.
+    /// Their tokens, without repetition: their entries in the dead-token table are gone from the store, and must go from memory
+    /// ([`contract::App::forget`](crate::contract::App::forget)).
     pub tokens: Vec<Token>,
 }
 

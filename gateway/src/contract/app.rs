@@ -1,0 +1,362 @@
+//! What one app has learned from upstream: trust, hold, dead tokens (rules 4 to 7).
+
+use std::fmt;
+use std::time::SystemTime;
+
+use apns_proto::{Status, Token};
+
+use super::dead_tokens::{DeadTokens, Known};
+use crate::store::{
+    AppState, DeadTokenChange, End, Row, RowId, Settle, Settlement, Trust, unix_seconds,
+};
+use crate::verdict::Verdict;
+
+/// Bad-token verdicts in a row that hold an app whose upstream has not earned trust yet.
+const HOLD_BEFORE_TRUST: u32 = 10;
+
+/// The same once it has.
+const HOLD_AFTER_TRUST: u32 = 100;
+
+/// How many of upstream's last answers are remembered; one of them must have been a delivery.
+const RECENT: u32 = 5;
+
+/// What the operator may choose about an app.
+#[derive(Clone, Copy, Debug)]
+pub struct AppOptions {
+    /// Deliveries after which upstream's bad-token verdicts are believed; 0 believes all of them from the first on. An entry
+    /// answers only after a later delivery all the same.
+    pub trust_after: u64,
+    /// Entries of the dead-token table; beyond them the least recently used goes.
+    pub dead_tokens_max: usize,
+}
+
+impl Default for AppOptions {
+    fn default() -> Self {
+        Self {
+            trust_after: 10,
+            dead_tokens_max: 1_000_000,
+        }
+    }
+}
+
+/// One (topic, environment) pair.
+#[derive(Debug)]
+pub struct App {
+    options: AppOptions,
+    trust: Trust,
+    held: Option<String>,
+    dead_tokens: DeadTokens,
+    /// Of the dead-token table, since the last [`App::settle`].
+    changes: Vec<DeadTokenChange>,
+}
+
+/// What has to be known of a row to judge what became of it; kept while it is in flight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    /// The row.
+    pub row: RowId,
+    /// Where it came from; 0 = nobody to tell.
+    pub connection: u64,
+    /// Its place there.
+    pub seq: u64,
+    /// Whom it was for.
+    pub token: Token,
+}
+
+impl From<&Row> for Pushed {
+    fn from(row: &Row) -> Self {
+        Self {
+            row: row.id,
+            connection: row.connection,
+            seq: row.seq,
+            token: row.token.clone(),
+        }
+    }
+}
+
+/// What follows from one verdict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// To be stored; none where the row stays queued.
+    pub settlement: Option<Settlement>,
+    /// To be told, after the settlement is stored, if its connection finds that it still can be (rule 4).
+    pub late: Option<Late>,
+    /// To be logged, and counted.
+    pub alarm: Option<Alarm>,
+}
+
+/// A rejection on its way to the connection the notification came on: [`Receipt::late`](super::Receipt::late) decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Late {
+    /// The connection.
+    pub connection: u64,
+    /// The notification's place on it.
+    pub seq: u64,
+    /// What upstream said.
+    pub status: Status,
+}
+
+/// Something a person should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    /// A bad-token verdict was not believed: no packet, no entry, a dead letter.
+    NotBelieved(Disbelief),
+    /// Nothing is sent any more but a probe a minute.
+    Held(String),
+    /// A delivery ended the hold.
+    Released,
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotBelieved(why) => write!(f, "bad-token verdict not believed: {why}"),
+            Self::Held(reason) => write!(f, "app held: {reason}"),
+            Self::Released => f.write_str("app released by a delivery"),
+        }
+    }
+}
+
+/// Why a bad-token verdict is not believed. A backend purges what we call a bad token, so a wrong verdict must not get that
+/// far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disbelief {
+    /// Too few deliveries since the scope changed.
+    Untrusted {
+        /// Deliveries so far.
+        vouched: u64,
+        /// Deliveries needed.
+        trust_after: u64,
+    },
+    /// No delivery among upstream's last answers.
+    NoRecentDelivery,
+    /// The app is held.
+    Held,
+}
+
+impl fmt::Display for Disbelief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Untrusted {
+                vouched,
+                trust_after,
+            } => write!(f, "{vouched} deliveries so far, {trust_after} make trust"),
+            Self::NoRecentDelivery => write!(f, "no delivery among the last {RECENT} answers"),
+            Self::Held => f.write_str("the app is held"),
+        }
+    }
+}
+
+impl App {
+    /// An app as the store knows it.
+    pub fn new(state: &AppState, options: AppOptions) -> Self {
+        let mut app = Self {
+            options,
+            trust: state.trust,
+            held: state.held.clone(),
+            dead_tokens: DeadTokens::new(&state.dead_tokens, options.dead_tokens_max),
+            changes: Vec::new(),
+        };
+        app.evict();
+        app
+    }
+
+    /// What upstream's answer to a push means. Judge answers in the order of the rows.
+    pub fn judge(&mut self, pushed: &Pushed, verdict: Verdict, now: SystemTime) -> Judged {
+        match verdict {
+            Verdict::Delivered => self.delivered(pushed),
+            Verdict::BadToken { status, lifetime } => {
+                let now = unix_seconds(now);
+                self.bad_token(pushed, status, now, now.saturating_add(lifetime.as_secs()))
+            }
+            Verdict::Refused { status } => {
+                self.answered(false);
+                Judged {
+                    settlement: Some(rejected(pushed, status, refusal(status))),
+                    late: late(pushed, status),
+                    alarm: None,
+                }
+            }
+            Verdict::Misconfigured { status } => {
+                self.answered(false);
+                let alarm = self.hold(format!(
+                    "upstream answers status {status}: the topic in the app's certificate is missing or wrong"
+                ));
+                Judged {
+                    alarm,
+                    ..Judged::default()
+                }
+            }
+            Verdict::Retry { .. } => {
+                self.answered(false);
+                Judged::default()
+            }
+        }
+    }
+
+    /// Stops the app for a reason that is no token's fault (rule 7): a configuration verdict, a refused certificate. The
+    /// alarm is for the log; none where the app was held before. Store it with a [`App::settle`], even of no rows.
+    pub fn hold(&mut self, reason: String) -> Option<Alarm> {
+        if self.held.is_some() {
+            return None;
+        }
+        if self.dead_tokens.remove_waiting(self.trust.vouched) {
+            self.changes.push(DeadTokenChange::DeleteWaiting {
+                vouched: self.trust.vouched,
+            });
+        }
+        self.held = Some(reason.clone());
+        Some(Alarm::Held(reason))
+    }
+
+    /// Why nothing may be sent but a probe a minute, if so.
+    pub fn held(&self) -> Option<&str> {
+        self.held.as_deref()
+    }
+
+    /// What upstream's verdicts are worth.
+    pub fn trust(&self) -> Trust {
+        self.trust
+    }
+
+    /// Entries of the dead-token table.
+    pub fn dead_tokens(&self) -> usize {
+        self.dead_tokens.len()
+    }
+
+    /// Everything to be stored with these settlements: one commit. Make it and send it in one place per app, so that no older
+    /// state overtakes a newer one.
+    pub fn settle(&mut self, rows: Vec<Settlement>) -> Settle {
+        Settle {
+            rows,
+            dead_tokens: std::mem::take(&mut self.changes),
+            trust: self.trust,
+            held: self.held.clone(),
+        }
+    }
+
+    /// These tokens were requeued: whatever was known against them is not, any more. The store has forgotten it already.
+    pub fn forget(&mut self, tokens: &[Token]) {
+        for token in tokens {
+            self.dead_tokens.remove(token);
+        }
+    }
+
+    /// What to answer about a token at once, if anything.
+    pub(super) fn known_bad(&mut self, token: &Token, now: u64) -> Option<Known> {
+        self.dead_tokens.answer(token, now, self.trust.vouched)
+    }
+
+    fn delivered(&mut self, pushed: &Pushed) -> Judged {
+        self.trust.vouched += 1;
+        self.trust.bad_run = 0;
+        self.answered(true);
+        // It lives, whatever was said of it before.
+        if self.dead_tokens.remove(&pushed.token) {
+            self.changes
+                .push(DeadTokenChange::Delete(pushed.token.detached()));
+        }
+        Judged {
+            settlement: Some(Settlement {
+                row: pushed.row,
+                end: End::Delivered,
+            }),
+            late: None,
+            alarm: self.held.take().map(|_| Alarm::Released),
+        }
+    }
+
+    fn bad_token(&mut self, pushed: &Pushed, status: Status, now: u64, expires_at: u64) -> Judged {
+        let disbelief = self.disbelief();
+        self.answered(false);
+        self.trust.bad_run = self.trust.bad_run.saturating_add(1);
+        if disbelief.is_none() {
+            let vouched = self.trust.vouched;
+            let entry = self
+                .dead_tokens
+                .put(&pushed.token, status, now, expires_at, vouched);
+            self.changes.push(DeadTokenChange::Put(entry));
+            self.evict();
+        }
+        let held = self.hold_after_a_run();
+        let reason = match disbelief {
+            None => refusal(status),
+            Some(why) => format!("{}, not believed: {why}", refusal(status)),
+        };
+        let told = disbelief.is_none() && self.held.is_none();
+        Judged {
+            settlement: Some(rejected(pushed, status, reason)),
+            late: late(pushed, status).filter(|_| told),
+            alarm: held.or_else(|| disbelief.map(Alarm::NotBelieved)),
+        }
+    }
+
+    /// Why a bad-token verdict that comes now is not believed.
+    fn disbelief(&self) -> Option<Disbelief> {
+        let Trust {
+            vouched, recent, ..
+        } = self.trust;
+        let trust_after = self.options.trust_after;
+        if self.held.is_some() {
+            Some(Disbelief::Held)
+        } else if trust_after == 0 {
+            None
+        } else if vouched < trust_after {
+            Some(Disbelief::Untrusted {
+                vouched,
+                trust_after,
+            })
+        } else {
+            (recent == 0).then_some(Disbelief::NoRecentDelivery)
+        }
+    }
+
+    fn hold_after_a_run(&mut self) -> Option<Alarm> {
+        let limit = if self.trust.vouched < self.options.trust_after {
+            HOLD_BEFORE_TRUST
+        } else {
+            HOLD_AFTER_TRUST
+        };
+        let run = self.trust.bad_run;
+        if run < limit {
+            return None;
+        }
+        self.hold(format!(
+            "{run} bad-token verdicts in a row: is the app's certificate of the right environment?"
+        ))
+    }
+
+    /// Notes one of upstream's answers.
+    fn answered(&mut self, delivered: bool) {
+        let recent = (self.trust.recent << 1) | u8::from(delivered);
+        self.trust.recent = recent & ((1 << RECENT) - 1);
+    }
+
+    fn evict(&mut self) {
+        while let Some(token) = self.dead_tokens.evict() {
+            self.changes.push(DeadTokenChange::Delete(token));
+        }
+    }
+}
+
+fn refusal(status: Status) -> String {
+    format!("upstream refused it with status {status}")
+}
+
+fn rejected(pushed: &Pushed, status: Status, reason: String) -> Settlement {
+    Settlement {
+        row: pushed.row,
+        end: End::Rejected { status, reason },
+    }
+}
+
+fn late(pushed: &Pushed, status: Status) -> Option<Late> {
+    let Pushed {
+        connection, seq, ..
+    } = *pushed;
+    (connection != 0).then_some(Late {
+        connection,
+        seq,
+        status,
+    })
+}
