@@ -1,0 +1,5 @@
+//! Tests of the simulator on real sockets.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod app_server;
+mod support;
