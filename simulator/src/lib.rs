@@ -2,5 +2,9 @@
 
 pub mod app_server;
 pub mod dial;
+pub mod event;
 mod io_step;
+pub mod phone;
 pub mod token_text;
+pub mod virtual_phone;
+pub mod world;

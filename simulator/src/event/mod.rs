@@ -1,0 +1,427 @@
+//! Everything that changes in the world is one [`Event`], in a bounded ring with a sequence number.
+//!
+//! A face that logs or streams keeps the last sequence number it saw and asks [`Events::since`] for what came after; when it was too slow the page says
+//! how many it missed. Nobody waits for a slow watcher.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use apns_net::credentials::Environment;
+use apns_proto::{Command, Identifier, Status, Token};
+use bytes::Bytes;
+
+mod display;
+
+/// Something that changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its place among all events of this world, from 1, without gaps.
+    pub seq: u64,
+    /// When.
+    pub at: SystemTime,
+    /// What.
+    pub what: What,
+}
+
+/// A phone as the world knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its number.
+    pub id: DeviceId,
+    /// The common name of its device certificate.
+    pub name: Arc<str>,
+}
+
+/// Numbers the phones of a world: one per device certificate and environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeviceId(pub(crate) u32);
+
+/// What a provider sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The topic of its certificate.
+    pub topic: Arc<str>,
+    /// The environment of the listener.
+    pub environment: Environment,
+    /// The frame's layout.
+    pub command: Command,
+    /// What the provider calls it.
+    pub identifier: Option<Identifier>,
+    /// The token, as far as it could be read.
+    pub token: Option<Token>,
+    /// The whole frame, or as much of it as can be told apart.
+    pub frame: Bytes,
+}
+
+/// Where an accepted notification went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// On its way to a phone that is online [C-14].
+    Queued(Device),
+    /// Kept for a phone that is offline [C-12].
+    Stored(Device),
+    /// Nowhere.
+    Dropped(Device, Dropped),
+    /// Nowhere: the phone has said that the app is gone, and the feedback list has told the provider, or will [P-54].
+    AppGone(Device),
+}
+
+/// Why an accepted notification will never be delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dropped {
+    /// The phone was offline, and its expiry of zero or less asks not to store it [P-22].
+    NotStored,
+    /// Its expiry passed while the phone was offline [C-13].
+    Expired,
+    /// The world stores no more than [`stored_max`](crate::world::Bounds::stored_max).
+    NoRoom,
+    /// The user does not want this topic [C-05].
+    Unwanted,
+    /// The app is gone, the phone said about another notification [C-08].
+    AppGone,
+    /// The phone had no app for it when it arrived, but the app has registered again since: no feedback.
+    RegisteredSince,
+    /// The phone answered with a status that says neither "received" nor "app gone".
+    Refused(u8),
+    /// The token was forgotten to make room for another.
+    TokenForgotten,
+}
+
+/// Why a phone went offline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offline {
+    /// Its connection closed or broke.
+    Closed,
+    /// It connected again.
+    Replaced,
+    /// It did not take what was queued for it.
+    Stalled,
+    /// It said something out of place.
+    Fault,
+}
+
+/// Why a phone got no device token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistrationRefused {
+    /// The base token is not the one of this connection.
+    BaseToken,
+    /// The topic is not the hash of the app's bundle id.
+    Topic,
+    /// The phone, or the world, has as many registered apps as it can have.
+    NoRoom,
+}
+
+/// What changed. `push` is the sequence number of the [`Accepted`](Self::Accepted) event of the notification.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum What {
+    /// A notification was accepted: silence [P-30].
+    Accepted {
+        /// What came.
+        request: Request,
+        /// Where it went.
+        route: Route,
+    },
+    /// A notification was refused.
+    Rejected {
+        /// What came.
+        request: Request,
+        /// What was answered; `None` is a bare close.
+        status: Option<Status>,
+        /// The clause of `docs/protocol.md` behind it.
+        clause: &'static str,
+        /// The reason in words.
+        why: String,
+    },
+    /// Bytes behind a refused notification were thrown away [P-40].
+    Discarded {
+        /// The topic of the provider's certificate.
+        topic: Arc<str>,
+        /// The environment of the listener.
+        environment: Environment,
+        /// How many.
+        len: u64,
+    },
+    /// A stored notification gave way to a later one [C-12].
+    Overwritten {
+        /// The one that is gone.
+        push: u64,
+        /// The one that took its place.
+        by: u64,
+        /// The phone.
+        device: Device,
+        /// The app.
+        topic: Arc<str>,
+    },
+    /// An accepted notification was given up after all.
+    Dropped {
+        /// Which.
+        push: u64,
+        /// The phone.
+        device: Device,
+        /// The app.
+        topic: Arc<str>,
+        /// Why.
+        why: Dropped,
+    },
+    /// The phone acknowledged a notification [C-07].
+    Delivered {
+        /// Which.
+        push: u64,
+        /// The phone.
+        device: Device,
+        /// The app.
+        topic: Arc<str>,
+        /// The device token.
+        token: Token,
+    },
+    /// The phone answered "app gone" [C-08]: the token went on the feedback list [P-54].
+    AppGone {
+        /// The notification it answered.
+        push: u64,
+        /// The phone.
+        device: Device,
+        /// The app.
+        topic: Arc<str>,
+        /// The device token.
+        token: Token,
+        /// The tuple's timestamp: seconds since 1970.
+        timestamp: u32,
+    },
+    /// A feedback list was full: its oldest tuple made room.
+    FeedbackForgotten {
+        /// The list's topic.
+        topic: Arc<str>,
+        /// The list's environment.
+        environment: Environment,
+        /// The token that is not listed any more.
+        token: Token,
+    },
+    /// A provider read its feedback list to the end: what it read is cleared [P-53].
+    FeedbackRead {
+        /// The list's topic.
+        topic: Arc<str>,
+        /// The list's environment.
+        environment: Environment,
+        /// How many tuples it read.
+        tuples: usize,
+    },
+    /// A new phone was turned away: the world has [`devices_max`](crate::world::Bounds::devices_max).
+    DeviceRefused {
+        /// Its certificate's common name.
+        name: Arc<str>,
+    },
+    /// A phone got its base token [C-04].
+    BaseTokenIssued {
+        /// The phone.
+        device: Device,
+        /// The base token.
+        token: Token,
+    },
+    /// A phone came with a base token that is not its own [C-18].
+    BaseTokenRefused {
+        /// The phone.
+        device: Device,
+        /// The base token.
+        token: Token,
+    },
+    /// A phone is online: what was stored for it goes out, then every push [C-14].
+    Online {
+        /// The phone.
+        device: Device,
+        /// How many notifications were stored for it and are on their way.
+        stored: usize,
+    },
+    /// A phone is offline.
+    Offline {
+        /// The phone.
+        device: Device,
+        /// Why.
+        why: Offline,
+    },
+    /// An app got its device token [C-11].
+    Registered {
+        /// The phone.
+        device: Device,
+        /// The app.
+        topic: Arc<str>,
+        /// The device token.
+        token: Token,
+        /// It had this token before.
+        again: bool,
+    },
+    /// An app got no device token.
+    RegistrationRefused {
+        /// The phone.
+        device: Device,
+        /// The app, as the phone names it.
+        topic: Arc<str>,
+        /// Why.
+        why: RegistrationRefused,
+    },
+    /// A token whose app is gone, or which belongs to a base token the phone has no more, made room for another.
+    TokenForgotten {
+        /// The phone.
+        device: Device,
+        /// The app.
+        topic: Arc<str>,
+        /// The device token.
+        token: Token,
+    },
+    /// A phone said something out of place; its connection is closed.
+    CourierFault {
+        /// The phone.
+        device: Device,
+        /// What.
+        why: String,
+    },
+}
+
+/// The ring of events.
+#[derive(Debug)]
+pub struct Events {
+    ring: VecDeque<Event>,
+    next: u64,
+    frame_bytes: usize,
+    len_max: usize,
+    frame_bytes_max: usize,
+}
+
+/// Events that came after some sequence number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// Oldest first.
+    pub events: Vec<Event>,
+    /// How many before them have left the ring unseen.
+    pub missed: u64,
+}
+
+impl Events {
+    pub(crate) const fn new(len_max: usize, frame_bytes_max: usize) -> Self {
+        Self {
+            ring: VecDeque::new(),
+            next: 1,
+            frame_bytes: 0,
+            len_max,
+            frame_bytes_max,
+        }
+    }
+
+    /// At most `max` events with a sequence number above `after`; 0 is before the first.
+    #[must_use]
+    pub fn since(&self, after: u64, max: usize) -> Page {
+        let first = self.next - self.ring.len() as u64;
+        let from = first.max(after.saturating_add(1));
+        // Both ends are within the ring, whose length is a usize.
+        let skip = usize::try_from(from - first).unwrap_or(usize::MAX);
+        Page {
+            events: self.ring.iter().skip(skip).take(max).cloned().collect(),
+            missed: first.saturating_sub(after.saturating_add(1)),
+        }
+    }
+
+    /// The sequence number of the newest event; 0 when there is none.
+    #[must_use]
+    pub const fn newest(&self) -> u64 {
+        self.next - 1
+    }
+
+    /// Records what changed and says under which number.
+    pub(crate) fn record(&mut self, at: SystemTime, what: What) -> u64 {
+        let seq = self.next;
+        self.next += 1;
+        self.frame_bytes += what.frame_len();
+        self.ring.push_back(Event { seq, at, what });
+        while self.ring.len() > self.len_max
+            || (self.frame_bytes > self.frame_bytes_max && self.ring.len() > 1)
+        {
+            let Some(oldest) = self.ring.pop_front() else {
+                break;
+            };
+            self.frame_bytes -= oldest.what.frame_len();
+        }
+        seq
+    }
+}
+
+impl What {
+    fn frame_len(&self) -> usize {
+        match self {
+            Self::Accepted { request, .. } | Self::Rejected { request, .. } => request.frame.len(),
+            _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(name: &str) -> What {
+        What::DeviceRefused { name: name.into() }
+    }
+
+    fn rejected(frame: &'static [u8]) -> What {
+        What::Rejected {
+            request: Request {
+                topic: "com.example.Mail".into(),
+                environment: Environment::Sandbox,
+                command: Command::FRAMED,
+                identifier: None,
+                token: None,
+                frame: Bytes::from_static(frame),
+            },
+            status: Some(Status::INVALID_TOKEN),
+            clause: "P-37",
+            why: "unknown token".to_owned(),
+        }
+    }
+
+    fn seqs(page: &Page) -> Vec<u64> {
+        page.events.iter().map(|event| event.seq).collect()
+    }
+
+    #[test]
+    fn a_watcher_gets_what_came_after_what_it_saw() {
+        let mut events = Events::new(10, 1000);
+        assert_eq!(
+            events.since(0, 10),
+            Page {
+                events: Vec::new(),
+                missed: 0
+            }
+        );
+        for n in 1..=4 {
+            assert_eq!(events.record(SystemTime::UNIX_EPOCH, refused("phone")), n);
+        }
+        assert_eq!(seqs(&events.since(0, 10)), [1, 2, 3, 4]);
+        assert_eq!(seqs(&events.since(2, 1)), [3]);
+        assert_eq!(seqs(&events.since(4, 10)), [0; 0]);
+        assert_eq!(seqs(&events.since(99, 10)), [0; 0]);
+        assert_eq!(seqs(&events.since(u64::MAX, 10)), [0; 0]);
+        assert_eq!(events.newest(), 4);
+    }
+
+    #[test]
+    fn a_slow_watcher_is_told_how_many_it_missed() {
+        let mut events = Events::new(3, 1000);
+        for _ in 0..10 {
+            events.record(SystemTime::UNIX_EPOCH, refused("phone"));
+        }
+        let page = events.since(2, 10);
+        assert_eq!((seqs(&page), page.missed), (vec![8, 9, 10], 5));
+        assert_eq!(events.since(7, 10).missed, 0);
+    }
+
+    #[test]
+    fn the_ring_is_bounded_by_the_bytes_of_its_frames_too() {
+        let mut events = Events::new(1000, 8);
+        for _ in 0..5 {
+            events.record(SystemTime::UNIX_EPOCH, rejected(&[0; 4]));
+        }
+        assert_eq!(seqs(&events.since(0, 10)), [4, 5]);
+        events.record(SystemTime::UNIX_EPOCH, rejected(&[0; 100]));
+        assert_eq!(seqs(&events.since(0, 10)), [6]);
+    }
+}

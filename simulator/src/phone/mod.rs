@@ -1,0 +1,504 @@
+//! A fake iPhone without a socket: messages and user actions in, messages and [`PhoneEvent`]s out.
+//!
+//! One `Phone` is behind the virtual phones of a test and behind `apns-simulator phone`; only what moves its messages differs. A driver:
+//!
+//! ```text
+//! while the phone lives
+//!   wait until wants_connection()            // changes only in a call below; look again after each
+//!   open TLS, call connected()
+//!   until the stream ends or !keeps_connection()
+//!     write all of take_messages()           // after every call below, whoever made it
+//!     a message arrived    → receive(now, message)
+//!     a user did something → install, register, uninstall, set_state, …
+//!     every few minutes    → keep_alive(); when it says so, the connection is dead
+//!     take_events() at leisure
+//!   call disconnected()
+//! ```
+//!
+//! The phone connects when its first push app registers and hangs up when its last one goes [C-15]. It acknowledges everything it receives [C-07], and
+//! what it receives for an app that is not installed with "app gone" [C-08].
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use apns_proto::Token;
+use apns_proto::courier::{Message, TopicHash};
+use bytes::Bytes;
+
+mod app;
+mod cells;
+mod event;
+mod payload;
+mod present;
+mod receive;
+mod screen;
+
+pub use app::{App, AppState, RegistrationError, Settings, Types};
+pub use event::{Outcome, PhoneEvent, PhoneEvents, Received};
+pub use payload::{Alert, Aps, Payload, Unreadable};
+pub use present::NotShown;
+pub use screen::{LockScreen, Note};
+
+/// Apps on one phone.
+pub const APPS_MAX: usize = 100;
+/// Notifications a phone remembers; the oldest leaves when one more arrives.
+pub const HISTORY_MAX: usize = 10_000;
+/// Message ids by which a phone knows a notification again that APNs sends once more because the acknowledgement was lost [C-17]. APNs has no more than
+/// this unacknowledged.
+const RECENT_MAX: usize = 16_384;
+
+/// A fake iPhone. See the [module](self).
+#[derive(Debug)]
+pub struct Phone {
+    name: Arc<str>,
+    apps: Vec<App>,
+    base: Option<Token>,
+    airplane: bool,
+    link: Link,
+    wanted: bool,
+    acks: Vec<Message>,
+    recent: Recent,
+    screen: LockScreen,
+    history: VecDeque<Received>,
+    received: u64,
+    events: event::Log,
+}
+
+/// The courier connection, and what is to be written on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    Down,
+    /// `hello`: Connect is still to be written.
+    Connecting {
+        hello: bool,
+    },
+    Up {
+        /// The topics changed.
+        filter: bool,
+        keepalive: Keepalive,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keepalive {
+    Quiet,
+    Due,
+    Unanswered,
+}
+
+/// Why a user action came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ActionError {
+    /// The app is not on this phone.
+    #[error("the app is not installed")]
+    NotInstalled,
+    /// It already is.
+    #[error("the app is already installed")]
+    AlreadyInstalled,
+    /// [`APPS_MAX`] are.
+    #[error("no room for another app")]
+    NoRoom,
+    /// The note has left the lock screen.
+    #[error("no such notification on the lock screen")]
+    NoSuchNote,
+}
+
+impl Phone {
+    /// A phone fresh from the box: no apps, and so no connection.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            apps: Vec::new(),
+            base: None,
+            airplane: false,
+            link: Link::Down,
+            wanted: false,
+            acks: Vec::new(),
+            recent: Recent::default(),
+            screen: LockScreen::default(),
+            history: VecDeque::new(),
+            received: 0,
+            events: event::Log::default(),
+        }
+    }
+
+    // The user.
+
+    /// Installs an app. `entitled`: it is signed with the `aps-environment` entitlement, without which it cannot register.
+    ///
+    /// # Errors
+    ///
+    /// When it is installed already, or [`APPS_MAX`] apps are.
+    pub fn install(&mut self, topic: &str, name: &str, entitled: bool) -> Result<(), ActionError> {
+        if self.app(topic).is_some() {
+            return Err(ActionError::AlreadyInstalled);
+        }
+        if self.apps.len() >= APPS_MAX {
+            return Err(ActionError::NoRoom);
+        }
+        self.apps.push(App::new(topic.into(), name, entitled));
+        Ok(())
+    }
+
+    /// The app calls `registerForRemoteNotificationTypes:`. The answer is a later [`PhoneEvent::DidRegister`] or [`PhoneEvent::DidFail`]; as long as the
+    /// phone is offline neither comes.
+    ///
+    /// # Errors
+    ///
+    /// When the app is not installed.
+    pub fn register(&mut self, topic: &str, types: Types) -> Result<(), ActionError> {
+        let app = self.app_mut(topic)?;
+        app.types = types;
+        app.owed = true;
+        app.ask = true;
+        self.answer_unentitled();
+        self.filter_changed();
+        self.note_wish();
+        Ok(())
+    }
+
+    /// Deletes an app with its notes. APNs learns of it from the phone's answer to a later push [C-08] — unless this was the last push app, whose removal
+    /// takes the connection down [C-15].
+    ///
+    /// # Errors
+    ///
+    /// When it is not installed.
+    pub fn uninstall(&mut self, topic: &str) -> Result<(), ActionError> {
+        let at = self
+            .apps
+            .iter()
+            .position(|app| &*app.topic == topic)
+            .ok_or(ActionError::NotInstalled)?;
+        self.apps.remove(at);
+        self.screen.forget_app(topic);
+        self.filter_changed();
+        self.note_wish();
+        Ok(())
+    }
+
+    /// Brings an app to the foreground (the one that was there goes to the background), sends it to the background, or ends it.
+    ///
+    /// # Errors
+    ///
+    /// When it is not installed.
+    pub fn set_state(&mut self, topic: &str, state: AppState) -> Result<(), ActionError> {
+        self.app_mut(topic)?;
+        for app in &mut self.apps {
+            if &*app.topic == topic {
+                app.state = state;
+            } else if state == AppState::Foreground && app.state == AppState::Foreground {
+                app.state = AppState::Background;
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes what the user allows an app.
+    ///
+    /// # Errors
+    ///
+    /// When it is not installed.
+    pub fn set_settings(&mut self, topic: &str, settings: Settings) -> Result<(), ActionError> {
+        self.app_mut(topic)?.settings = settings;
+        self.filter_changed();
+        Ok(())
+    }
+
+    /// The app sets the number on its own icon, as apps do once the user has read what it counted.
+    ///
+    /// # Errors
+    ///
+    /// When it is not installed.
+    pub fn set_badge(&mut self, topic: &str, badge: u32) -> Result<(), ActionError> {
+        let app = self.app_mut(topic)?;
+        if std::mem::replace(&mut app.badge, badge) != badge {
+            let topic = app.topic.clone();
+            self.events.push(PhoneEvent::BadgeChanged { topic, badge });
+        }
+        Ok(())
+    }
+
+    /// Switches airplane mode: the phone is offline at once, whatever its connection still delivers.
+    pub fn set_airplane(&mut self, on: bool) {
+        self.airplane = on;
+        if on {
+            self.hang_up();
+        } else {
+            self.answer_unentitled();
+        }
+        self.note_wish();
+    }
+
+    /// The user taps a note on the lock screen: it goes, and the app comes to the foreground with its payload — as launch options when it was not running.
+    ///
+    /// # Errors
+    ///
+    /// When the note is not there any more.
+    pub fn open(&mut self, note: u64) -> Result<(), ActionError> {
+        let (note, payload) = self.screen.take(note).ok_or(ActionError::NoSuchNote)?;
+        let launched = self
+            .app(&note.topic)
+            .is_some_and(|app| app.state == AppState::NotRunning);
+        self.set_state(&note.topic, AppState::Foreground)?;
+        self.events.push(PhoneEvent::Opened {
+            topic: note.topic,
+            payload,
+            launched,
+        });
+        Ok(())
+    }
+
+    // The connection.
+
+    /// Whether a connection is wanted now: there is a push app, and no airplane mode.
+    #[must_use]
+    pub fn wants_connection(&self) -> bool {
+        !self.airplane && self.apps.iter().any(App::is_push_app)
+    }
+
+    /// Whether the connection it has is still its own. It hangs up when it is sent away [C-18], and in airplane mode even if that is over before the
+    /// driver has looked; what it wants then is another connection.
+    #[must_use]
+    pub const fn keeps_connection(&self) -> bool {
+        !matches!(self.link, Link::Down)
+    }
+
+    /// The TLS connection stands; Connect [C-03] is the first message to write.
+    pub fn connected(&mut self) {
+        self.acks.clear();
+        self.link = Link::Connecting { hello: true };
+    }
+
+    /// The connection is gone. What was not acknowledged APNs sends again [C-17]; what was not registered is asked for again.
+    pub fn disconnected(&mut self) {
+        self.hang_up();
+        self.note_wish();
+    }
+
+    /// Asks APNs whether it is still there [C-09]. `false`: it did not answer the last time, the connection is dead.
+    #[must_use]
+    pub fn keep_alive(&mut self) -> bool {
+        match &mut self.link {
+            Link::Up {
+                keepalive: Keepalive::Unanswered,
+                ..
+            } => return false,
+            Link::Up { keepalive, .. } => *keepalive = Keepalive::Due,
+            Link::Down | Link::Connecting { .. } => {}
+        }
+        true
+    }
+
+    /// What is to be written now, in this order.
+    pub fn take_messages(&mut self) -> Vec<Message> {
+        let mut out = std::mem::take(&mut self.acks);
+        match self.link {
+            Link::Down | Link::Connecting { hello: false } => {}
+            Link::Connecting { hello: true } => {
+                self.link = Link::Connecting { hello: false };
+                out.push(Message::Connect {
+                    token: self.base.clone(),
+                    state: 1,
+                });
+            }
+            Link::Up { filter, keepalive } => {
+                if let Some(base) = self.base.clone() {
+                    self.ask_for(&base, filter, &mut out);
+                }
+                let unanswered = keepalive != Keepalive::Quiet;
+                if keepalive == Keepalive::Due {
+                    out.push(Message::KeepAlive);
+                }
+                self.link = Link::Up {
+                    filter: false,
+                    keepalive: if unanswered {
+                        Keepalive::Unanswered
+                    } else {
+                        Keepalive::Quiet
+                    },
+                };
+            }
+        }
+        out
+    }
+
+    /// What happened since the last call, oldest first.
+    pub fn take_events(&mut self) -> PhoneEvents {
+        self.events.take()
+    }
+
+    // What can be seen.
+
+    /// The phone's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether APNs has taken its connection.
+    #[must_use]
+    pub const fn is_online(&self) -> bool {
+        matches!(self.link, Link::Up { .. })
+    }
+
+    /// Its apps, in the order they were installed.
+    #[must_use]
+    pub fn apps(&self) -> &[App] {
+        &self.apps
+    }
+
+    /// One of its apps.
+    #[must_use]
+    pub fn app(&self, topic: &str) -> Option<&App> {
+        self.apps.iter().find(|app| &*app.topic == topic)
+    }
+
+    /// The notes on its lock screen.
+    #[must_use]
+    pub const fn lock_screen(&self) -> &LockScreen {
+        &self.screen
+    }
+
+    /// What it received, oldest first; the last [`HISTORY_MAX`].
+    pub fn history(&self) -> impl DoubleEndedIterator<Item = &Received> + ExactSizeIterator {
+        self.history.iter()
+    }
+
+    /// How many notifications it ever received and acknowledged, those sent twice counted once.
+    #[must_use]
+    pub const fn received_count(&self) -> u64 {
+        self.received
+    }
+
+    /// The phone and its lock screen as a picture for a terminal, `width` cells wide (28 to 80).
+    #[must_use]
+    pub fn lock_screen_text(&self, now: SystemTime, width: usize) -> String {
+        let icons: Vec<_> = self
+            .apps
+            .iter()
+            .map(|app| screen::Icon {
+                name: &app.name,
+                badge: app.badge,
+            })
+            .collect();
+        screen::draw(
+            &self.screen,
+            &self.name,
+            self.is_online(),
+            &icons,
+            now,
+            width,
+        )
+    }
+
+    // Inside.
+
+    fn app_mut(&mut self, topic: &str) -> Result<&mut App, ActionError> {
+        self.apps
+            .iter_mut()
+            .find(|app| &*app.topic == topic)
+            .ok_or(ActionError::NotInstalled)
+    }
+
+    /// The topics, where they changed, and a request for each app that waits for its token.
+    fn ask_for(&mut self, base: &Token, filter: bool, out: &mut Vec<Message>) {
+        if filter {
+            let topics = |ignored: bool| -> Vec<TopicHash> {
+                self.apps
+                    .iter()
+                    .filter(|app| app.is_push_app() && app.settings.allowed != ignored)
+                    .map(|app| app.hash)
+                    .collect()
+            };
+            out.push(Message::FilterTopics {
+                token: base.clone(),
+                enabled: topics(false),
+                ignored: topics(true),
+            });
+        }
+        for app in self.apps.iter_mut().filter(|app| app.ask && app.entitled) {
+            app.ask = false;
+            out.push(Message::ScopedToken {
+                base: base.clone(),
+                topic: app.hash,
+                app: Bytes::copy_from_slice(app.topic.as_bytes()),
+            });
+        }
+    }
+
+    fn filter_changed(&mut self) {
+        if let Link::Up { filter, .. } = &mut self.link {
+            *filter = true;
+        }
+    }
+
+    /// The entitlement is checked on the phone; only airplane mode keeps the answer back.
+    fn answer_unentitled(&mut self) {
+        if self.airplane {
+            return;
+        }
+        for app in self.apps.iter_mut().filter(|app| app.owed && !app.entitled) {
+            app.owed = false;
+            app.ask = false;
+            self.events.push(PhoneEvent::DidFail {
+                topic: app.topic.clone(),
+                error: RegistrationError::no_entitlement(),
+            });
+        }
+    }
+
+    fn hang_up(&mut self) {
+        if matches!(self.link, Link::Up { .. }) {
+            self.events.push(PhoneEvent::Offline);
+        }
+        self.link = Link::Down;
+        self.acks.clear();
+        for app in self.apps.iter_mut().filter(|app| app.owed) {
+            app.ask = true;
+        }
+    }
+
+    /// Says when the wish for a connection changed; without a wish for it, it is not listened to any more.
+    fn note_wish(&mut self) {
+        let wants = self.wants_connection();
+        if std::mem::replace(&mut self.wanted, wants) == wants {
+            return;
+        }
+        if wants {
+            self.events.push(PhoneEvent::ConnectionWanted);
+        } else {
+            self.hang_up();
+            self.events.push(PhoneEvent::ConnectionUnwanted);
+        }
+    }
+}
+
+/// The last message ids seen.
+#[derive(Debug, Default)]
+struct Recent {
+    order: VecDeque<[u8; 4]>,
+    ids: HashSet<[u8; 4]>,
+}
+
+impl Recent {
+    /// `false` when it was seen before.
+    fn insert(&mut self, id: [u8; 4]) -> bool {
+        if !self.ids.insert(id) {
+            return false;
+        }
+        if self.order.len() == RECENT_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+        self.order.push_back(id);
+        true
+    }
+
+    fn clear(&mut self) {
+        self.order.clear();
+        self.ids.clear();
+    }
+}

@@ -1,0 +1,246 @@
+//! What a phone does with what APNs sends.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use apns_proto::Token;
+use apns_proto::courier::{Message, Status, TopicHash};
+use bytes::Bytes;
+
+use super::app::{App, RegistrationError};
+use super::event::{Outcome, PhoneEvent, Received};
+use super::payload::Payload;
+use super::present::{NotShown, present};
+use super::{HISTORY_MAX, Keepalive, Link, Phone};
+
+impl Phone {
+    /// A message arrived. On a connection that is not wanted any more nothing is taken: what is not acknowledged is not lost [C-17].
+    pub fn receive(&mut self, now: SystemTime, message: Message) {
+        match (self.link, message) {
+            (Link::Connecting { hello: false }, Message::ConnectAck { status, token }) => {
+                self.welcomed(status, token)
+            }
+            (
+                Link::Up { .. },
+                Message::Notification {
+                    token,
+                    topic,
+                    payload,
+                    id,
+                    storage,
+                    ..
+                },
+            ) => {
+                let stored = storage.is_some_and(|flags| flags != 0);
+                // Kept in the history: a copy, or a note would pin the read buffer it came in.
+                let payload = Bytes::copy_from_slice(&payload);
+                self.notified(Arrival {
+                    at: now,
+                    token,
+                    topic,
+                    payload,
+                    id,
+                    stored,
+                });
+            }
+            (
+                Link::Up { .. },
+                Message::ScopedTokenAck {
+                    status,
+                    token,
+                    topic,
+                },
+            ) => self.registered(status, token, topic),
+            (Link::Up { filter, .. }, Message::KeepAliveAck) => {
+                self.link = Link::Up {
+                    filter,
+                    keepalive: Keepalive::Quiet,
+                }
+            }
+            // Out of place, or new: APNs may say more than a phone knows.
+            _ => {}
+        }
+    }
+
+    fn welcomed(&mut self, status: Status, token: Option<Token>) {
+        if status != Status::OK {
+            self.link = Link::Down;
+            self.change_base(None);
+            self.events.push(PhoneEvent::BaseTokenRefused);
+            return;
+        }
+        if token.is_some() && token != self.base {
+            self.change_base(token);
+        }
+        self.link = Link::Up {
+            filter: true,
+            keepalive: Keepalive::Quiet,
+        };
+        self.events.push(PhoneEvent::Online);
+    }
+
+    /// Device tokens belong to a base token: with another one every app registers again.
+    fn change_base(&mut self, base: Option<Token>) {
+        self.base = base;
+        self.recent.clear();
+        for app in &mut self.apps {
+            if app.token.take().is_some() {
+                app.owed = true;
+            }
+            app.ask = app.owed;
+        }
+    }
+
+    fn registered(&mut self, status: Status, token: Option<Token>, topic: TopicHash) {
+        let Some(app) = self
+            .apps
+            .iter_mut()
+            .find(|app| app.hash == topic && app.owed)
+        else {
+            return;
+        };
+        app.owed = false;
+        app.ask = false;
+        let topic = app.topic.clone();
+        self.events.push(match token {
+            Some(token) if status == Status::OK => {
+                app.token = Some(token.clone());
+                PhoneEvent::DidRegister { topic, token }
+            }
+            _ => PhoneEvent::DidFail {
+                topic,
+                error: RegistrationError::refused(status.0),
+            },
+        });
+        self.filter_changed();
+        self.note_wish();
+    }
+
+    fn notified(&mut self, arrival: Arrival) {
+        let app = self
+            .apps
+            .iter()
+            .position(|app| app.hash == arrival.topic && app.owns(&arrival.token));
+        let status = if app.is_some() {
+            Status::OK
+        } else {
+            Status::APP_GONE
+        };
+        self.acks.push(Message::Ack {
+            token: Some(arrival.token.clone()),
+            id: arrival.id,
+            status,
+        });
+        let Some(app) = app else {
+            self.events.push(PhoneEvent::AppGone {
+                token: arrival.token.clone(),
+            });
+            self.remember(None, Outcome::AppGone, arrival);
+            return;
+        };
+        let topic = self.apps[app].topic.clone();
+        if self.recent.insert(arrival.id) {
+            let outcome = self.show(app, &arrival);
+            self.remember(Some(topic), outcome, arrival);
+        } else {
+            self.events.push(PhoneEvent::ArrivedTwice { topic });
+        }
+    }
+
+    /// Applies the app's state and the user's settings.
+    fn show(&mut self, app: usize, arrival: &Arrival) -> Outcome {
+        let App { topic, name, .. } = &self.apps[app];
+        let (topic, name) = (topic.clone(), name.clone());
+        let aps = match Payload::parse(&arrival.payload) {
+            Ok(Payload::App(aps)) => aps,
+            Ok(Payload::DeviceManagement) => {
+                self.events
+                    .push(PhoneEvent::DeviceManagementWoken { topic });
+                return Outcome::DeviceManagement;
+            }
+            Err(error) => return self.not_shown(topic, NotShown::Unreadable(error)),
+        };
+        let presentation = present(&aps, &self.apps[app]);
+        if let Some(why) = presentation.nothing {
+            return self.not_shown(topic, why);
+        }
+        if presentation.delegate {
+            self.events.push(PhoneEvent::HandedToDelegate {
+                topic,
+                payload: arrival.payload.clone(),
+            });
+            return Outcome::HandedToDelegate;
+        }
+        let mut outcome = Outcome::WokenInBackground;
+        if let Some(alert) = presentation.alert {
+            let note = self
+                .screen
+                .add(arrival.at, &topic, &name, alert, arrival.payload.clone());
+            self.events.push(PhoneEvent::Shown(note));
+            outcome = Outcome::Shown;
+        }
+        if let Some(badge) = presentation.badge {
+            if std::mem::replace(&mut self.apps[app].badge, badge) != badge {
+                self.events.push(PhoneEvent::BadgeChanged {
+                    topic: topic.clone(),
+                    badge,
+                });
+            }
+            outcome = Outcome::Shown;
+        }
+        if let Some(sound) = presentation.sound {
+            self.events.push(PhoneEvent::SoundPlayed {
+                topic: topic.clone(),
+                sound,
+            });
+            outcome = Outcome::Shown;
+        }
+        if presentation.wake {
+            self.events.push(PhoneEvent::WokenInBackground {
+                topic,
+                payload: arrival.payload.clone(),
+            });
+        }
+        outcome
+    }
+
+    fn not_shown(&mut self, topic: Arc<str>, why: NotShown) -> Outcome {
+        self.events.push(PhoneEvent::NotShown {
+            topic,
+            why: why.clone(),
+        });
+        Outcome::NotShown(why)
+    }
+
+    fn remember(&mut self, topic: Option<Arc<str>>, outcome: Outcome, arrival: Arrival) {
+        self.received += 1;
+        if self.history.len() == HISTORY_MAX {
+            self.history.pop_front();
+        }
+        let Arrival {
+            at,
+            token,
+            payload,
+            stored,
+            ..
+        } = arrival;
+        self.history.push_back(Received {
+            at,
+            topic,
+            token,
+            payload,
+            stored,
+            outcome,
+        });
+    }
+}
+
+/// A notification as it came.
+struct Arrival {
+    at: SystemTime,
+    token: Token,
+    topic: TopicHash,
+    payload: Bytes,
+    id: [u8; 4],
+    stored: bool,
+}

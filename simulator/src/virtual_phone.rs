@@ -1,0 +1,92 @@
+//! A phone without a socket: messages are handed across between a [`Phone`] and a [`World`], the same ones that a courier connection would carry.
+
+use std::time::SystemTime;
+
+use apns_net::credentials::{Environment, Pin};
+
+use crate::event::Offline;
+use crate::phone::Phone;
+use crate::world::{ConnectionId, DeviceRefused, World};
+
+/// Messages moved at a time, each way.
+const BATCH: usize = 256;
+
+/// A phone and its place in a world.
+#[derive(Debug)]
+pub struct VirtualPhone {
+    /// The phone; act on it, then [`pump`](Self::pump).
+    pub phone: Phone,
+    pin: Pin,
+    environment: Environment,
+    connection: Option<ConnectionId>,
+}
+
+impl VirtualPhone {
+    /// A phone known to worlds by `pin`.
+    #[must_use]
+    pub fn new(phone: Phone, pin: Pin, environment: Environment) -> Self {
+        Self {
+            phone,
+            pin,
+            environment,
+            connection: None,
+        }
+    }
+
+    /// Moves messages until neither side has anything to say, connecting and hanging up as the phone wants.
+    ///
+    /// # Errors
+    ///
+    /// When the world has no room for the phone.
+    pub fn pump(&mut self, now: SystemTime, world: &mut World) -> Result<(), DeviceRefused> {
+        loop {
+            let Some(connection) = self.line(now, world)? else {
+                return Ok(());
+            };
+            let mut moved = false;
+            for message in self.phone.take_messages() {
+                moved = true;
+                if world.receive(now, connection, message).is_err() {
+                    break; // The world has hung up; its outbox says so.
+                }
+            }
+            let outbox = world.outbox(connection, BATCH);
+            moved |= !outbox.messages.is_empty();
+            for message in outbox.messages {
+                self.phone.receive(now, message);
+            }
+            if outbox.close {
+                self.drop_line(now, world);
+            } else if !moved {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The connection breaks, whoever wants what. The next [`pump`](Self::pump) makes a new one.
+    pub fn drop_line(&mut self, now: SystemTime, world: &mut World) {
+        if let Some(connection) = self.connection.take() {
+            world.disconnect(now, connection, Offline::Closed);
+            self.phone.disconnected();
+        }
+    }
+
+    fn line(
+        &mut self,
+        now: SystemTime,
+        world: &mut World,
+    ) -> Result<Option<ConnectionId>, DeviceRefused> {
+        if !self.phone.keeps_connection() {
+            self.drop_line(now, world);
+        }
+        if !self.phone.wants_connection() {
+            return Ok(None);
+        }
+        if self.connection.is_none() {
+            self.connection =
+                Some(world.connect(now, self.pin, self.phone.name(), self.environment)?);
+            self.phone.connected();
+        }
+        Ok(self.connection)
+    }
+}

@@ -1,0 +1,502 @@
+//! What APNs does with what phones say on the courier connection.
+
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use apns_net::credentials::{Environment, Pin};
+use apns_proto::Token;
+use apns_proto::courier::{Message, Status, TopicHash};
+use apns_proto::feedback::Tuple;
+
+use super::device::{DeviceEntry, Line};
+use super::{
+    ConnectionId, DeviceId, Keep, Provider, Registration, World, topic_hash, unix_seconds,
+};
+use crate::event::{Dropped, Offline, RegistrationRefused, What};
+
+/// Bytes of a base token and of a device token made here; tokens of other lengths are only ever received.
+const TOKEN_LEN: usize = 32;
+
+/// The world has [`devices_max`](super::Bounds::devices_max) phones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no room for another phone")]
+pub struct DeviceRefused;
+
+/// A phone said something out of place: its connection is to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CourierFault {
+    /// Connect comes first, and once.
+    #[error("it must say Connect [C-03] before anything else")]
+    NotConnected,
+    /// Connect comes once.
+    #[error("it said Connect [C-03] twice")]
+    ConnectedTwice,
+    /// An acknowledgement of something that is not on its way.
+    #[error("it acknowledged [C-07] {} which was not sent, or twice", id_text(.0))]
+    NotSent([u8; 4]),
+    /// Only servers say this.
+    #[error("it said what only a server says")]
+    ServerMessage,
+}
+
+/// What is to be written on a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outbox {
+    /// In this order.
+    pub messages: Vec<Message>,
+    /// Hang up after writing them.
+    pub close: bool,
+}
+
+impl World {
+    /// A phone's TLS connection stands. `pin` is its certificate's: a phone is known by it.
+    ///
+    /// # Errors
+    ///
+    /// When the world has no room for another phone.
+    pub fn connect(
+        &mut self,
+        now: SystemTime,
+        pin: Pin,
+        name: &str,
+        environment: Environment,
+    ) -> Result<ConnectionId, DeviceRefused> {
+        self.expire(now);
+        let room = self.devices.len() < self.bounds.devices_max;
+        let device = match self.by_certificate.entry((pin, environment)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let id = u32::try_from(self.devices.len())
+                    .ok()
+                    .filter(|_| room)
+                    .map(DeviceId);
+                let Some(id) = id else {
+                    self.events
+                        .record(now, What::DeviceRefused { name: name.into() });
+                    return Err(DeviceRefused);
+                };
+                self.devices
+                    .push(DeviceEntry::new(id, name.into(), environment));
+                *new.insert(id)
+            }
+        };
+        let connection = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        self.connections.insert(connection, device);
+        Ok(connection)
+    }
+
+    /// A phone says something. What there is to answer is in its [`outbox`](Self::outbox) then.
+    ///
+    /// # Errors
+    ///
+    /// When it is out of place. The connection has been given up: write what is in the outbox no more, hang up.
+    pub fn receive(
+        &mut self,
+        now: SystemTime,
+        connection: ConnectionId,
+        message: Message,
+    ) -> Result<(), CourierFault> {
+        self.expire(now);
+        let Some(&id) = self.connections.get(&connection) else {
+            return Ok(()); // It has been given up already; the face will see.
+        };
+        let said = self.said(now, connection, id, message);
+        if let Err(fault) = said {
+            let (device, why) = (self.device(id).public(), fault.to_string());
+            self.events.record(now, What::CourierFault { device, why });
+            self.disconnect(now, connection, Offline::Fault);
+        }
+        said
+    }
+
+    /// What is to be written on a connection, at most `max` messages, and whether that is the end of it.
+    pub fn outbox(&mut self, connection: ConnectionId, max: usize) -> Outbox {
+        let line = self
+            .connections
+            .get(&connection)
+            .and_then(|id| self.devices[id.0 as usize].line.as_mut())
+            .filter(|line| line.connection == connection);
+        match line {
+            Some(line) => Outbox {
+                messages: line.take(max),
+                close: line.closing && line.is_drained(),
+            },
+            // Before Connect there is nothing to say; a connection given up is to be closed.
+            None => Outbox {
+                messages: Vec::new(),
+                close: !self.connections.contains_key(&connection),
+            },
+        }
+    }
+
+    /// A connection is gone, or is given up. What was on its way and not acknowledged is kept, as far as an offline phone's would be [C-17].
+    pub fn disconnect(&mut self, now: SystemTime, connection: ConnectionId, why: Offline) {
+        self.expire(now);
+        let Some(id) = self.connections.remove(&connection) else {
+            return;
+        };
+        let Some(line) = self
+            .device_mut(id)
+            .line
+            .take_if(|line| line.connection == connection)
+        else {
+            return;
+        };
+        let refused = line.closing;
+        for mut item in line.into_items() {
+            item.storage = None;
+            let gone = self
+                .registrations
+                .get(&item.token)
+                .is_none_or(|registration| registration.gone);
+            match Keep::of(item.expiry.map(|expiry| expiry.0), now) {
+                _ if gone => self.drop_item(now, id, &item, Dropped::AppGone),
+                Keep::No(why) => self.drop_item(now, id, &item, why),
+                Keep::Yes
+                    if self.stored_len >= self.bounds.stored_max
+                        && !self.device(id).stored.contains_key(&item.hash) =>
+                {
+                    self.drop_item(now, id, &item, Dropped::NoRoom);
+                }
+                Keep::Yes => self.store(now, id, item),
+            }
+        }
+        if !refused {
+            let device = self.device(id).public();
+            self.events.record(now, What::Offline { device, why });
+        }
+        self.wake_waiting(id);
+    }
+
+    /// A phone that does not take what is queued for it counts as gone; its face hangs up.
+    pub fn give_up(&mut self, now: SystemTime, device: DeviceId) {
+        if let Some(line) = &self.device(device).line {
+            let connection = line.connection;
+            self.wake_courier(device);
+            self.disconnect(now, connection, Offline::Stalled);
+        }
+    }
+
+    fn said(
+        &mut self,
+        now: SystemTime,
+        connection: ConnectionId,
+        id: DeviceId,
+        message: Message,
+    ) -> Result<(), CourierFault> {
+        let connected = self.device_mut(id).line_mut(connection).is_some();
+        match message {
+            Message::Connect { .. } if connected => return Err(CourierFault::ConnectedTwice),
+            Message::Connect { token, .. } => self.says_hello(now, connection, id, token),
+            Message::Unknown(_) => {} // Phones may say more than this world knows.
+            _ if !connected => return Err(CourierFault::NotConnected),
+            Message::FilterTopics {
+                token,
+                enabled: _,
+                ignored,
+            } => {
+                let device = self.device_mut(id);
+                if device.base.as_ref() == Some(&token) {
+                    device.ignored = ignored.into_iter().collect();
+                }
+            }
+            Message::KeepAlive => self.say(id, Message::KeepAliveAck),
+            Message::ScopedToken { base, topic, app } => {
+                let app = String::from_utf8_lossy(&app).into();
+                let answer = self.register(now, id, &base, topic, app);
+                self.say(id, answer);
+            }
+            Message::Ack {
+                id: sent,
+                status,
+                token: _,
+            } => self.acknowledged(now, id, sent, status)?,
+            Message::ConnectAck { .. }
+            | Message::Notification { .. }
+            | Message::KeepAliveAck
+            | Message::ScopedTokenAck { .. } => return Err(CourierFault::ServerMessage),
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, id: DeviceId, message: Message) {
+        if let Some(line) = &mut self.device_mut(id).line {
+            line.say(message);
+            self.wake_courier(id);
+        }
+    }
+
+    /// Connect [C-03]: gives the phone its base token, or has it come again without the one it has [C-18].
+    fn says_hello(
+        &mut self,
+        now: SystemTime,
+        connection: ConnectionId,
+        id: DeviceId,
+        presented: Option<Token>,
+    ) {
+        if let Some(line) = &self.device(id).line {
+            let older = line.connection;
+            self.wake_courier(id);
+            self.disconnect(now, older, Offline::Replaced);
+        }
+        let device = self.device(id).public();
+        self.device_mut(id).line = Some(Line::new(connection));
+        let (status, issued) = match presented {
+            Some(token) if self.device(id).base.as_ref() != Some(&token) => {
+                self.events.record(
+                    now,
+                    What::BaseTokenRefused {
+                        device: device.clone(),
+                        token,
+                    },
+                );
+                (Status::BAD_TOKEN, None)
+            }
+            Some(_) => (Status::OK, None),
+            None => {
+                let token = self.new_token();
+                let what = What::BaseTokenIssued {
+                    device: device.clone(),
+                    token: token.clone(),
+                };
+                self.events.record(now, what);
+                let entry = self.device_mut(id);
+                entry.base = Some(token.clone());
+                entry.ignored.clear();
+                (Status::OK, Some(token))
+            }
+        };
+        self.say(
+            id,
+            Message::ConnectAck {
+                status,
+                token: issued,
+            },
+        );
+        if status != Status::OK {
+            if let Some(line) = &mut self.device_mut(id).line {
+                line.closing = true;
+            }
+            return;
+        }
+        let stored = self.send_stored(id);
+        self.events.record(now, What::Online { device, stored });
+    }
+
+    /// Puts what was kept on its way, oldest first, the last one marked [C-06].
+    fn send_stored(&mut self, id: DeviceId) -> usize {
+        let hashes: Vec<_> = self.device(id).stored.keys().copied().collect();
+        let mut items: Vec<_> = hashes
+            .into_iter()
+            .filter_map(|hash| self.unstore(id, hash))
+            .collect();
+        items.sort_by_key(|item| item.push);
+        let len = items.len();
+        for (n, mut item) in items.into_iter().enumerate() {
+            item.storage = Some(if n + 1 == len { 2 } else { 1 });
+            self.device_mut(id).queue(item);
+        }
+        len
+    }
+
+    /// ScopedToken [C-10]: an app wants its device token. It gets the one it had [C-11].
+    fn register(
+        &mut self,
+        now: SystemTime,
+        id: DeviceId,
+        base: &Token,
+        topic: TopicHash,
+        app: Arc<str>,
+    ) -> Message {
+        let device = self.device(id).public();
+        let refuse = |world: &mut Self, why, status| {
+            let topic_name = app.clone();
+            let device = device.clone();
+            world.events.record(
+                now,
+                What::RegistrationRefused {
+                    device,
+                    topic: topic_name,
+                    why,
+                },
+            );
+            Message::ScopedTokenAck {
+                status,
+                token: None,
+                topic,
+            }
+        };
+        if self.device(id).base.as_ref() != Some(base) {
+            return refuse(self, RegistrationRefused::BaseToken, Status::BAD_TOKEN);
+        }
+        if topic_hash(&app) != topic || app.is_empty() {
+            return refuse(self, RegistrationRefused::Topic, Status::APP_GONE);
+        }
+        let had = self.device(id).tokens.iter().find(|token| {
+            self.registrations.get(*token).is_some_and(|registration| {
+                registration.hash == topic && registration.base == *base
+            })
+        });
+        let had = had.cloned();
+        let again = had.is_some();
+        let Some(token) = had.or_else(|| self.room_for_token(now, id).then(|| self.new_token()))
+        else {
+            return refuse(self, RegistrationRefused::NoRoom, Status(1));
+        };
+        let since = self.events.record(
+            now,
+            What::Registered {
+                device,
+                topic: app.clone(),
+                token: token.clone(),
+                again,
+            },
+        );
+        if !again {
+            self.device_mut(id).tokens.push(token.clone());
+        }
+        self.registrations.insert(
+            token.clone(),
+            Registration {
+                device: id,
+                topic: app,
+                hash: topic,
+                base: base.clone(),
+                since,
+                gone: false,
+            },
+        );
+        Message::ScopedTokenAck {
+            status: Status::OK,
+            token: Some(token),
+            topic,
+        }
+    }
+
+    /// Makes room for one more token of a phone, if need be by forgetting one that leads nowhere.
+    fn room_for_token(&mut self, now: SystemTime, id: DeviceId) -> bool {
+        let device = self.device(id);
+        if device.tokens.len() < self.bounds.tokens_per_device_max {
+            return true;
+        }
+        let leads_nowhere = |token: &Token| {
+            self.registrations.get(token).is_none_or(|registration| {
+                registration.gone || Some(&registration.base) != device.base.as_ref()
+            })
+        };
+        let Some(at) = device.tokens.iter().position(leads_nowhere) else {
+            return false;
+        };
+        let token = self.device_mut(id).tokens.remove(at);
+        if let Some(registration) = self.registrations.remove(&token) {
+            if self
+                .device(id)
+                .stored
+                .get(&registration.hash)
+                .is_some_and(|item| item.token == token)
+                && let Some(item) = self.unstore(id, registration.hash)
+            {
+                self.drop_item(now, id, &item, Dropped::TokenForgotten);
+            }
+            let device = self.device(id).public();
+            self.events.record(
+                now,
+                What::TokenForgotten {
+                    device,
+                    topic: registration.topic,
+                    token,
+                },
+            );
+        }
+        true
+    }
+
+    /// Ack [C-07]: the notification arrived, or had nowhere to arrive [C-08].
+    fn acknowledged(
+        &mut self,
+        now: SystemTime,
+        id: DeviceId,
+        sent: [u8; 4],
+        status: Status,
+    ) -> Result<(), CourierFault> {
+        let device = self.device(id).public();
+        let line = self.device_mut(id).line.as_mut();
+        let item = line
+            .and_then(|line| line.acknowledged(sent))
+            .ok_or(CourierFault::NotSent(sent))?;
+        self.wake_waiting(id);
+        match status {
+            Status::OK => {
+                let what = What::Delivered {
+                    push: item.push,
+                    device,
+                    topic: item.topic,
+                    token: item.token,
+                };
+                self.events.record(now, what);
+            }
+            Status::APP_GONE => match self.registrations.get_mut(&item.token) {
+                Some(registration) if registration.since > item.push => {
+                    self.drop_item(now, id, &item, Dropped::RegisteredSince);
+                }
+                Some(registration) if !registration.gone => {
+                    registration.gone = true;
+                    let timestamp = u32::try_from(unix_seconds(now)).unwrap_or(u32::MAX);
+                    let what = What::AppGone {
+                        push: item.push,
+                        device,
+                        topic: item.topic.clone(),
+                        token: item.token.clone(),
+                        timestamp,
+                    };
+                    self.events.record(now, what);
+                    self.list(
+                        now,
+                        id,
+                        item.topic,
+                        Tuple {
+                            timestamp,
+                            token: item.token,
+                        },
+                    );
+                }
+                _ => self.drop_item(now, id, &item, Dropped::AppGone),
+            },
+            Status(other) => self.drop_item(now, id, &item, Dropped::Refused(other)),
+        }
+        Ok(())
+    }
+
+    /// Puts a token on its app's feedback list [P-54].
+    fn list(&mut self, now: SystemTime, id: DeviceId, topic: Arc<str>, tuple: Tuple) {
+        let environment = self.device(id).environment;
+        let provider = Provider::new(topic.clone(), environment);
+        if let Some(forgotten) = self.feedback.add(provider, tuple, self.bounds.feedback_max) {
+            self.events.record(
+                now,
+                What::FeedbackForgotten {
+                    topic,
+                    environment,
+                    token: forgotten.token,
+                },
+            );
+        }
+    }
+
+    fn new_token(&mut self) -> Token {
+        loop {
+            let mut bytes = [0; TOKEN_LEN];
+            self.rng.fill(&mut bytes);
+            let token = Token::new(bytes.to_vec());
+            if !self.registrations.contains_key(&token) {
+                return token;
+            }
+        }
+    }
+}
+
+fn id_text(id: &[u8; 4]) -> String {
+    data_encoding::HEXLOWER.encode(id)
+}

@@ -1,0 +1,202 @@
+//! One phone as APNs sees it: its connection, what is on its way to it, what is kept for it.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use apns_net::credentials::Environment;
+use apns_proto::courier::{Message, TopicHash};
+use apns_proto::{Expiry, Priority, Token};
+use bytes::Bytes;
+
+use super::ConnectionId;
+use crate::event::{Device, DeviceId};
+
+/// A phone.
+#[derive(Debug)]
+pub(super) struct DeviceEntry {
+    pub(super) id: DeviceId,
+    pub(super) name: Arc<str>,
+    pub(super) environment: Environment,
+    /// None before the first Connect.
+    pub(super) base: Option<Token>,
+    /// Its device tokens, those of apps that are gone too, in the order of their first registration.
+    pub(super) tokens: Vec<Token>,
+    /// Topics the user does not want [C-05].
+    pub(super) ignored: HashSet<TopicHash>,
+    /// One notification per app at most [C-12].
+    pub(super) stored: HashMap<TopicHash, Item>,
+    pub(super) line: Option<Line>,
+    /// Somebody waits for room.
+    pub(super) wanted: bool,
+    /// The last message id given out.
+    last_id: u32,
+}
+
+/// Its connection.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) connection: ConnectionId,
+    /// Not written yet.
+    out: VecDeque<Out>,
+    /// How many of those are notifications.
+    out_items: usize,
+    /// Written and not acknowledged, oldest first.
+    unacknowledged: VecDeque<([u8; 4], Item)>,
+    /// The face has been woken and has not looked yet.
+    pub(super) woken: bool,
+    /// The face hangs up after writing what is there.
+    pub(super) closing: bool,
+}
+
+#[derive(Debug)]
+enum Out {
+    Says(Message),
+    Item([u8; 4], Item),
+}
+
+/// A notification on its way, or kept.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    /// The event of its acceptance.
+    pub(super) push: u64,
+    pub(super) token: Token,
+    pub(super) topic: Arc<str>,
+    pub(super) hash: TopicHash,
+    pub(super) payload: Bytes,
+    pub(super) expiry: Option<Expiry>,
+    pub(super) priority: Option<Priority>,
+    pub(super) accepted_at: SystemTime,
+    /// 1: it was stored, 2: it is the last that was [C-06].
+    pub(super) storage: Option<u8>,
+}
+
+impl DeviceEntry {
+    pub(super) fn new(id: DeviceId, name: Arc<str>, environment: Environment) -> Self {
+        Self {
+            id,
+            name,
+            environment,
+            base: None,
+            tokens: Vec::new(),
+            ignored: HashSet::new(),
+            stored: HashMap::new(),
+            line: None,
+            wanted: false,
+            last_id: 0,
+        }
+    }
+
+    pub(super) fn public(&self) -> Device {
+        Device {
+            id: self.id,
+            name: self.name.clone(),
+        }
+    }
+
+    /// Its Connect was accepted, and it has not been told to go.
+    pub(super) fn is_online(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| !line.closing)
+    }
+
+    /// Notifications on their way to it.
+    pub(super) fn on_the_way(&self) -> usize {
+        self.line.as_ref().map_or(0, Line::on_the_way)
+    }
+
+    pub(super) fn line_mut(&mut self, connection: ConnectionId) -> Option<&mut Line> {
+        self.line
+            .as_mut()
+            .filter(|line| line.connection == connection)
+    }
+
+    /// Puts a notification on its way. Nothing happens on a phone that is offline.
+    pub(super) fn queue(&mut self, item: Item) {
+        if let Some(line) = &mut self.line {
+            self.last_id = self.last_id.wrapping_add(1);
+            line.out
+                .push_back(Out::Item(self.last_id.to_be_bytes(), item));
+            line.out_items += 1;
+        }
+    }
+}
+
+impl Line {
+    pub(super) fn new(connection: ConnectionId) -> Self {
+        Self {
+            connection,
+            out: VecDeque::new(),
+            out_items: 0,
+            unacknowledged: VecDeque::new(),
+            woken: false,
+            closing: false,
+        }
+    }
+
+    pub(super) fn on_the_way(&self) -> usize {
+        self.out_items + self.unacknowledged.len()
+    }
+
+    pub(super) fn say(&mut self, message: Message) {
+        self.out.push_back(Out::Says(message));
+    }
+
+    /// What is to be written, at most `max`; notifications among it wait for their acknowledgement from now on.
+    pub(super) fn take(&mut self, max: usize) -> Vec<Message> {
+        let len = self.out.len().min(max);
+        let mut messages = Vec::with_capacity(len);
+        for out in self.out.drain(..len) {
+            messages.push(match out {
+                Out::Says(message) => message,
+                Out::Item(id, item) => {
+                    let message = item.message(id);
+                    self.out_items -= 1;
+                    self.unacknowledged.push_back((id, item));
+                    message
+                }
+            });
+        }
+        messages
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// The notification an acknowledgement means. Phones acknowledge in order, so it is at the front.
+    pub(super) fn acknowledged(&mut self, id: [u8; 4]) -> Option<Item> {
+        let at = self
+            .unacknowledged
+            .iter()
+            .position(|(sent, _)| *sent == id)?;
+        self.unacknowledged.remove(at).map(|(_, item)| item)
+    }
+
+    /// Everything that was on its way, oldest first.
+    pub(super) fn into_items(self) -> impl Iterator<Item = Item> {
+        let unwritten = self.out.into_iter().filter_map(|out| match out {
+            Out::Says(_) => None,
+            Out::Item(_, item) => Some(item),
+        });
+        self.unacknowledged
+            .into_iter()
+            .map(|(_, item)| item)
+            .chain(unwritten)
+    }
+}
+
+impl Item {
+    fn message(&self, id: [u8; 4]) -> Message {
+        let since = self.accepted_at.duration_since(UNIX_EPOCH).ok();
+        Message::Notification {
+            token: self.token.clone(),
+            topic: self.hash,
+            payload: self.payload.clone(),
+            id,
+            expiry: self.expiry,
+            timestamp_ns: since.and_then(|since| u64::try_from(since.as_nanos()).ok()),
+            storage: self.storage,
+            priority: self.priority,
+        }
+    }
+}

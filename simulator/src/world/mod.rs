@@ -1,0 +1,498 @@
+//! What APNs knows: phones, apps, device tokens, notifications kept for later, feedback lists. No socket, no clock, no log.
+//!
+//! Every method that can change something takes `now` and leaves [`Event`](crate::event::Event)s behind. How the faces drive it, each under one
+//! lock per batch of bytes:
+//!
+//! ```text
+//! provider   push(now, provider, notification) → Answer, or Wait: ask again once the phone has room
+//!            malformed / discarded             → recorded, nothing else
+//! feedback   feedback(provider) → write it, wait for the close → feedback_read(now, provider, snapshot)
+//! courier    connect(now, …) → ConnectionId; receive(now, connection, message); outbox(connection, max) → write it;
+//!            disconnect(now, connection, why) when the socket is gone
+//! after each call   take_wakes(): whose outbox has filled, which phone has room again
+//! ```
+
+mod courier;
+mod device;
+mod feedback;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use apns_net::credentials::Environment;
+use apns_proto::courier::TopicHash;
+use apns_proto::{Malformed, Notification, Status, Token};
+use bytes::Bytes;
+
+pub use self::courier::{CourierFault, DeviceRefused, Outbox};
+use self::device::{DeviceEntry, Item};
+use self::feedback::Lists;
+pub use self::feedback::Snapshot;
+pub use crate::event::DeviceId;
+use crate::event::{Dropped, Events, Page, Request, Route, What};
+
+/// How much a world holds at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Phones. One more is turned away.
+    pub devices_max: usize,
+    /// Device tokens of one phone. At the bound one whose app is gone makes room; where there is none the registration is refused.
+    pub tokens_per_device_max: usize,
+    /// Notifications kept for phones that are offline. One more is accepted and dropped.
+    pub stored_max: usize,
+    /// Notifications on their way to one phone, written or not, and not acknowledged. One more waits at the provider's face.
+    pub outbox_max: usize,
+    /// Feedback tuples per topic and environment. The oldest makes room.
+    pub feedback_max: usize,
+    /// Events remembered. The oldest makes room.
+    pub events_max: usize,
+    /// Bytes of frames in the events remembered.
+    pub event_frame_bytes_max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            devices_max: 100_000,
+            tokens_per_device_max: 200,
+            stored_max: 1_000_000,
+            outbox_max: 10_000,
+            feedback_max: 1_000_000,
+            events_max: 100_000,
+            event_frame_bytes_max: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// Who pushes, or reads feedback: the topic is its certificate's [P-02], the environment the listener's [P-05].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Provider {
+    topic: Arc<str>,
+    environment: Environment,
+}
+
+impl Provider {
+    /// A provider that shows a certificate for `topic` on a listener of `environment`.
+    #[must_use]
+    pub fn new(topic: impl Into<Arc<str>>, environment: Environment) -> Self {
+        Self {
+            topic: topic.into(),
+            environment,
+        }
+    }
+
+    /// Its topic.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+}
+
+/// What a provider is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Silence [P-30].
+    Accepted,
+    /// An error packet; everything behind is discarded [P-40].
+    Rejected {
+        /// Its status.
+        status: Status,
+        /// The clause of `docs/protocol.md` behind it.
+        clause: &'static str,
+    },
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It is decided.
+    Answer(Answer),
+    /// Nothing happened: the phone has [`Bounds::outbox_max`] on their way. Ask again after [`Wake::Room`].
+    Wait(DeviceId),
+}
+
+/// Names a courier connection of this world; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(u64);
+
+/// Someone who waits may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// There is something in the outbox of this connection, or it is to be closed.
+    Courier(ConnectionId),
+    /// This phone takes pushes again, or has gone offline.
+    Room(DeviceId),
+}
+
+/// APNs' state.
+#[derive(Debug)]
+pub struct World {
+    bounds: Bounds,
+    rng: fastrand::Rng,
+    devices: Vec<DeviceEntry>,
+    /// By certificate and environment: production and sandbox are two worlds that share a phone's hardware.
+    by_certificate: HashMap<(apns_net::credentials::Pin, Environment), DeviceId>,
+    connections: HashMap<ConnectionId, DeviceId>,
+    next_connection: u64,
+    registrations: HashMap<Token, Registration>,
+    stored_len: usize,
+    /// What is stored and has an end: UNIX seconds, phone, app.
+    expiries: BTreeSet<(i64, DeviceId, TopicHash)>,
+    feedback: Lists,
+    events: Events,
+    wakes: Vec<Wake>,
+}
+
+/// A device token and whose it is.
+#[derive(Debug)]
+struct Registration {
+    device: DeviceId,
+    topic: Arc<str>,
+    hash: TopicHash,
+    /// The base token it was asked for with: of another one it is a relic of a wiped phone.
+    base: Token,
+    /// The event of its latest registration.
+    since: u64,
+    /// The phone has said that the app is gone [C-08].
+    gone: bool,
+}
+
+impl World {
+    /// An empty world. The same `seed` makes the same tokens.
+    #[must_use]
+    pub fn new(bounds: Bounds, seed: u64) -> Self {
+        Self {
+            bounds,
+            rng: fastrand::Rng::with_seed(seed),
+            devices: Vec::new(),
+            by_certificate: HashMap::new(),
+            connections: HashMap::new(),
+            next_connection: 1,
+            registrations: HashMap::new(),
+            stored_len: 0,
+            expiries: BTreeSet::new(),
+            feedback: Lists::default(),
+            events: Events::new(bounds.events_max, bounds.event_frame_bytes_max),
+            wakes: Vec::new(),
+        }
+    }
+
+    /// A provider pushes. The order of the checks is [P-32]; what can be wrong with the frame itself was found before.
+    pub fn push(
+        &mut self,
+        now: SystemTime,
+        provider: &Provider,
+        notification: &Notification,
+    ) -> Pushed {
+        self.expire(now);
+        let known = self
+            .registrations
+            .get(&notification.token)
+            .filter(|registration| {
+                registration.topic == provider.topic
+                    && self.device(registration.device).environment == provider.environment
+            });
+        let Some(registration) = known else {
+            let (status, clause) = (Status::INVALID_TOKEN, "P-37");
+            let why = match self.registrations.get(&notification.token) {
+                None => "no phone has this token".to_owned(),
+                Some(other) if other.topic != provider.topic => {
+                    format!("the token is one of {}", other.topic)
+                }
+                Some(_) => "the token is one of the other environment".to_owned(),
+            };
+            let request = request(provider, notification);
+            self.events.record(
+                now,
+                What::Rejected {
+                    request,
+                    status: Some(status),
+                    clause,
+                    why,
+                },
+            );
+            return Pushed::Answer(Answer::Rejected { status, clause });
+        };
+        let (id, topic, hash, gone) = (
+            registration.device,
+            registration.topic.clone(),
+            registration.hash,
+            registration.gone,
+        );
+        let device = self.device(id);
+        let public = device.public();
+        let keep = Keep::of(notification.expiry.map(|expiry| expiry.0), now);
+        let route = if gone {
+            Route::AppGone(public)
+        } else if device.ignored.contains(&hash) {
+            Route::Dropped(public, Dropped::Unwanted)
+        } else if device.is_online() {
+            if device.on_the_way() >= self.bounds.outbox_max {
+                self.device_mut(id).wanted = true;
+                return Pushed::Wait(id);
+            }
+            Route::Queued(public)
+        } else {
+            match keep {
+                Keep::No(why) => Route::Dropped(public, why),
+                // What is there already gives way, so that its place is free.
+                Keep::Yes
+                    if self.stored_len >= self.bounds.stored_max
+                        && !device.stored.contains_key(&hash) =>
+                {
+                    Route::Dropped(public, Dropped::NoRoom)
+                }
+                Keep::Yes => Route::Stored(public),
+            }
+        };
+        let what = What::Accepted {
+            request: request(provider, notification),
+            route: route.clone(),
+        };
+        let push = self.events.record(now, what);
+        let item = || Item {
+            push,
+            token: notification.token.clone(),
+            topic,
+            hash,
+            // A copy: a phone that is offline for long would pin the read buffer it came in.
+            payload: Bytes::copy_from_slice(&notification.payload),
+            expiry: notification.expiry,
+            priority: notification.priority,
+            accepted_at: now,
+            storage: None,
+        };
+        match route {
+            Route::Queued(_) => {
+                let item = item();
+                self.device_mut(id).queue(item);
+                self.wake_courier(id);
+            }
+            Route::Stored(_) => {
+                let item = item();
+                self.store(now, id, item);
+            }
+            Route::Dropped(..) | Route::AppGone(_) => {}
+        }
+        Pushed::Answer(Answer::Accepted)
+    }
+
+    /// A provider's frame was no notification; it has been answered so.
+    pub fn malformed(&mut self, now: SystemTime, provider: &Provider, malformed: &Malformed) {
+        let request = Request {
+            topic: provider.topic.clone(),
+            environment: provider.environment,
+            command: malformed.command,
+            identifier: malformed.identifier,
+            token: malformed.token.clone(),
+            frame: Bytes::copy_from_slice(&malformed.frame),
+        };
+        self.events.record(
+            now,
+            What::Rejected {
+                request,
+                status: malformed.answer().map(|packet| packet.status),
+                clause: malformed.fault.clause(),
+                why: malformed.fault.to_string(),
+            },
+        );
+    }
+
+    /// Bytes behind an answer were thrown away [P-40].
+    pub fn discarded(&mut self, now: SystemTime, provider: &Provider, len: u64) {
+        let Provider { topic, environment } = provider.clone();
+        self.events.record(
+            now,
+            What::Discarded {
+                topic,
+                environment,
+                len,
+            },
+        );
+    }
+
+    /// What a provider's feedback list holds now, oldest first. Nothing is cleared by this [P-53].
+    #[must_use]
+    pub fn feedback(&self, provider: &Provider) -> Snapshot {
+        self.feedback.snapshot(provider)
+    }
+
+    /// A provider has read `snapshot` to the close: those tuples are cleared, newer ones stay [P-53].
+    pub fn feedback_read(&mut self, now: SystemTime, provider: &Provider, snapshot: &Snapshot) {
+        let tuples = self.feedback.clear(provider, snapshot);
+        let Provider { topic, environment } = provider.clone();
+        self.events.record(
+            now,
+            What::FeedbackRead {
+                topic,
+                environment,
+                tuples,
+            },
+        );
+    }
+
+    /// Whether a phone takes a push now, rather than having it wait.
+    #[must_use]
+    pub fn has_room(&self, device: DeviceId) -> bool {
+        let device = self.device(device);
+        !device.is_online() || device.on_the_way() < self.bounds.outbox_max
+    }
+
+    /// Who is to be woken since the last call; each at most once.
+    pub fn take_wakes(&mut self) -> Vec<Wake> {
+        for wake in &self.wakes {
+            if let Wake::Courier(connection) = wake
+                && let Some(&device) = self.connections.get(connection)
+                && let Some(line) = self.devices[device.0 as usize].line_mut(*connection)
+            {
+                line.woken = false;
+            }
+        }
+        std::mem::take(&mut self.wakes)
+    }
+
+    /// At most `max` events with a sequence number above `after`; 0 is before the first.
+    #[must_use]
+    pub fn events(&self, after: u64, max: usize) -> Page {
+        self.events.since(after, max)
+    }
+
+    /// The sequence number of the newest event; 0 when there is none.
+    #[must_use]
+    pub fn newest_event(&self) -> u64 {
+        self.events.newest()
+    }
+
+    /// How many notifications are kept for phones that are offline.
+    #[must_use]
+    pub fn stored_len(&self) -> usize {
+        self.stored_len
+    }
+
+    /// Drops what was kept until before `now` [C-13]. Every call that takes `now` does it by itself.
+    pub fn expire(&mut self, now: SystemTime) {
+        let seconds = unix_seconds(now);
+        while let Some(&(expiry, id, hash)) = self.expiries.first()
+            && expiry <= seconds
+        {
+            let Some(item) = self.unstore(id, hash) else {
+                break;
+            };
+            self.drop_item(now, id, &item, Dropped::Expired);
+        }
+    }
+
+    fn device(&self, id: DeviceId) -> &DeviceEntry {
+        &self.devices[id.0 as usize]
+    }
+
+    fn device_mut(&mut self, id: DeviceId) -> &mut DeviceEntry {
+        &mut self.devices[id.0 as usize]
+    }
+
+    /// Keeps `item` in the one place its app has on this phone [C-12].
+    fn store(&mut self, now: SystemTime, id: DeviceId, item: Item) {
+        if let Some(older) = self.unstore(id, item.hash) {
+            let what = What::Overwritten {
+                push: older.push,
+                by: item.push,
+                device: self.device(id).public(),
+                topic: older.topic,
+            };
+            self.events.record(now, what);
+        }
+        if let Some(expiry) = item.expiry {
+            self.expiries.insert((expiry.0.into(), id, item.hash));
+        }
+        self.stored_len += 1;
+        self.device_mut(id).stored.insert(item.hash, item);
+    }
+
+    fn unstore(&mut self, id: DeviceId, hash: TopicHash) -> Option<Item> {
+        let item = self.device_mut(id).stored.remove(&hash)?;
+        if let Some(expiry) = item.expiry {
+            self.expiries.remove(&(expiry.0.into(), id, hash));
+        }
+        self.stored_len -= 1;
+        Some(item)
+    }
+
+    fn drop_item(&mut self, now: SystemTime, id: DeviceId, item: &Item, why: Dropped) {
+        let what = What::Dropped {
+            push: item.push,
+            device: self.device(id).public(),
+            topic: item.topic.clone(),
+            why,
+        };
+        self.events.record(now, what);
+    }
+
+    fn wake_courier(&mut self, id: DeviceId) {
+        let Some(line) = &mut self.device_mut(id).line else {
+            return;
+        };
+        if !std::mem::replace(&mut line.woken, true) {
+            let wake = Wake::Courier(line.connection);
+            self.wakes.push(wake);
+        }
+    }
+
+    fn wake_waiting(&mut self, id: DeviceId) {
+        if std::mem::take(&mut self.device_mut(id).wanted) {
+            self.wakes.push(Wake::Room(id));
+        }
+    }
+}
+
+/// SHA-1 of a topic's name: what the courier calls it.
+#[must_use]
+pub fn topic_hash(topic: &str) -> TopicHash {
+    let digest = aws_lc_rs::digest::digest(
+        &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
+        topic.as_bytes(),
+    );
+    TopicHash(digest.as_ref().try_into().expect("SHA-1 has 20 bytes"))
+}
+
+/// Whether a notification may be kept for a phone that is offline.
+enum Keep {
+    Yes,
+    No(Dropped),
+}
+
+impl Keep {
+    /// [P-22]: no expiry keeps without end, zero or less does not keep.
+    fn of(expiry: Option<i32>, now: SystemTime) -> Self {
+        match expiry {
+            None => Self::Yes,
+            Some(..=0) => Self::No(Dropped::NotStored),
+            Some(expiry) if i64::from(expiry) <= unix_seconds(now) => Self::No(Dropped::Expired),
+            Some(_) => Self::Yes,
+        }
+    }
+}
+
+fn request(provider: &Provider, notification: &Notification) -> Request {
+    Request {
+        topic: provider.topic.clone(),
+        environment: provider.environment,
+        command: notification.command,
+        identifier: notification.identifier,
+        token: Some(Token::new(Bytes::copy_from_slice(
+            notification.token.as_bytes(),
+        ))),
+        // Copies: an event would pin the read buffer it came in.
+        frame: Bytes::copy_from_slice(&notification.frame),
+    }
+}
+
+/// Seconds since 1970; 0 before.
+fn unix_seconds(now: SystemTime) -> i64 {
+    let seconds = now
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
