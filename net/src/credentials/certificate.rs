@@ -119,6 +119,12 @@ impl CertificateInfo {
     }
 }
 
+/// Whether the certificate names itself as its issuer.
+pub(crate) fn is_self_issued(der: &CertificateDer<'_>) -> bool {
+    X509Certificate::from_der(der)
+        .is_ok_and(|(_, certificate)| certificate.subject() == certificate.issuer())
+}
+
 /// The first subject attribute of that kind, if it is text and not empty.
 fn attribute(name: &X509Name<'_>, oid: &Oid<'_>) -> Option<String> {
     let value = name.iter_by_oid(oid).next()?.as_str().ok()?;

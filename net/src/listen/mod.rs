@@ -1,16 +1,18 @@
 //! The accept loop of every TLS listener: a permit before accept, a handshake under a deadline, one task per
 //! connection, one log line per refusal.
 
+mod capacity;
+mod reason;
+
 use std::fmt;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{AlertDescription, ServerConfig};
+use rustls::ServerConfig;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -20,8 +22,9 @@ use tracing::{debug, error, warn};
 
 use crate::credentials::CertificateInfo;
 use crate::linger::{Linger, drain};
-use crate::socket;
-use crate::tls::{self, Refused};
+use crate::{socket, tls};
+use capacity::{Pause, Permits, is_about_one_connection};
+use reason::{Reason, warn_refused};
 
 /// Binds a listener.
 ///
@@ -219,146 +222,6 @@ const REFUSED_LINGER: Linger = Linger {
 fn peer_certificate(stream: &TlsStream<TcpStream>) -> Option<CertificateInfo> {
     let chain = stream.get_ref().1.peer_certificates()?;
     CertificateInfo::parse(chain.first()?).ok()
-}
-
-/// The one line of a refused handshake.
-fn warn_refused(peer: SocketAddr, reason: Reason, refused: Option<Refused>) {
-    let Some(Refused {
-        refusal,
-        certificate,
-    }) = refused
-    else {
-        warn!(%peer, %reason, "refused a handshake");
-        return;
-    };
-    match certificate {
-        Some(certificate) => warn!(
-            %peer,
-            reason = %refusal,
-            certificate = certificate.common_name,
-            pin = %certificate.pin,
-            "refused a handshake"
-        ),
-        None => warn!(%peer, reason = %refusal, "refused a handshake"),
-    }
-}
-
-/// Why a handshake failed for another reason than the certificate shown.
-#[derive(Debug)]
-enum Reason {
-    Timeout(Duration),
-    NoCertificate,
-    HungUp,
-    NotTls,
-    DistrustsUs(AlertDescription),
-    Tls(rustls::Error),
-    Io(io::ErrorKind),
-}
-
-impl Reason {
-    fn of(error: &io::Error) -> Self {
-        use rustls::Error::{AlertReceived, InvalidMessage, NoCertificatesPresented};
-
-        let tls = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        match tls {
-            Some(NoCertificatesPresented) => Self::NoCertificate,
-            Some(AlertReceived(alert)) => Self::DistrustsUs(*alert),
-            Some(InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => Self::NotTls,
-            Some(other) => Self::Tls(other.clone()),
-            None if error.kind() == io::ErrorKind::UnexpectedEof => Self::HungUp,
-            None => Self::Io(error.kind()),
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Timeout(timeout) => write!(f, "the handshake was not finished in {timeout:?}"),
-            Self::NoCertificate => {
-                f.write_str("the peer sent no client certificate; it is the login here")
-            }
-            Self::HungUp => f.write_str("the peer hung up in the middle of the handshake"),
-            Self::NotTls => f.write_str("the peer does not speak TLS"),
-            Self::DistrustsUs(alert) => write!(
-                f,
-                "the peer ended the handshake with the alert {alert:?}; does it trust our CA?"
-            ),
-            Self::Tls(error) => write!(f, "{error}"),
-            Self::Io(kind) => write!(f, "{kind}"),
-        }
-    }
-}
-
-/// The permits of one listener: as many as it may have connections.
-struct Permits {
-    semaphore: Arc<Semaphore>,
-    connections_max: usize,
-    exhausted: bool,
-}
-
-impl Permits {
-    fn new(connections_max: usize) -> Self {
-        Self {
-            semaphore: Arc::new(Semaphore::new(connections_max)),
-            connections_max,
-            exhausted: false,
-        }
-    }
-
-    /// Waits for a permit; the first one to wait after a time of plenty says so.
-    async fn acquire(&mut self) -> OwnedSemaphorePermit {
-        if let Ok(permit) = Arc::clone(&self.semaphore).try_acquire_owned() {
-            self.exhausted = false;
-            return permit;
-        }
-        if !self.exhausted {
-            self.exhausted = true;
-            warn!(
-                connections_max = self.connections_max,
-                "every connection is taken: further ones wait until one ends"
-            );
-        }
-        Arc::clone(&self.semaphore)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed")
-    }
-}
-
-/// How long to wait after the system could not accept: 10 ms, doubling to a second.
-#[derive(Debug, Default)]
-struct Pause {
-    failures: u32,
-}
-
-impl Pause {
-    fn next(&mut self) -> Duration {
-        let pause = Duration::from_millis(10 << self.failures.min(6));
-        self.failures += 1;
-        pause.min(Duration::from_secs(1))
-    }
-}
-
-/// Whether an accept failed because of the connection that was waiting, which says nothing about the next one.
-fn is_about_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted,
-        NetworkDown, NetworkUnreachable, TimedOut,
-    };
-    matches!(
-        error.kind(),
-        ConnectionAborted
-            | ConnectionRefused
-            | ConnectionReset
-            | HostUnreachable
-            | Interrupted
-            | NetworkDown
-            | NetworkUnreachable
-            | TimedOut
-    )
 }
 
 /// Says whose handler panicked; the task ends, the loop does not.

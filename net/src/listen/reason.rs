@@ -1,0 +1,82 @@
+//! Why a peer was not let in, in words its operator can act on.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rustls::AlertDescription;
+use tracing::warn;
+
+use crate::tls::Refused;
+
+/// The one line of a refused handshake.
+pub(super) fn warn_refused(peer: SocketAddr, reason: Reason, refused: Option<Refused>) {
+    let Some(Refused {
+        refusal,
+        certificate,
+    }) = refused
+    else {
+        warn!(%peer, %reason, "refused a handshake");
+        return;
+    };
+    match certificate {
+        Some(certificate) => warn!(
+            %peer,
+            reason = %refusal,
+            certificate = certificate.common_name,
+            pin = %certificate.pin,
+            "refused a handshake"
+        ),
+        None => warn!(%peer, reason = %refusal, "refused a handshake"),
+    }
+}
+
+/// Why a handshake failed for another reason than the certificate shown.
+#[derive(Debug)]
+pub(super) enum Reason {
+    Timeout(Duration),
+    NoCertificate,
+    HungUp,
+    NotTls,
+    DistrustsUs(AlertDescription),
+    Tls(rustls::Error),
+    Io(io::ErrorKind),
+}
+
+impl Reason {
+    pub(super) fn of(error: &io::Error) -> Self {
+        use rustls::Error::{AlertReceived, InvalidMessage, NoCertificatesPresented};
+
+        let tls = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match tls {
+            Some(NoCertificatesPresented) => Self::NoCertificate,
+            Some(AlertReceived(alert)) => Self::DistrustsUs(*alert),
+            Some(InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => Self::NotTls,
+            Some(other) => Self::Tls(other.clone()),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => Self::HungUp,
+            None => Self::Io(error.kind()),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout(timeout) => write!(f, "the handshake was not finished in {timeout:?}"),
+            Self::NoCertificate => {
+                f.write_str("the peer sent no client certificate; it is the login here")
+            }
+            Self::HungUp => f.write_str("the peer hung up in the middle of the handshake"),
+            Self::NotTls => f.write_str("the peer does not speak TLS"),
+            Self::DistrustsUs(alert) => write!(
+                f,
+                "the peer ended the handshake with the alert {alert:?}; does it trust our CA?"
+            ),
+            Self::Tls(error) => write!(f, "{error}"),
+            Self::Io(kind) => write!(f, "{kind}"),
+        }
+    }
+}
