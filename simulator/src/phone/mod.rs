@@ -34,6 +34,9 @@ mod present;
 mod receive;
 mod screen;
 
+#[cfg(test)]
+mod tests;
+
 pub use app::{App, AppState, RegistrationError, Settings, Types};
 pub use event::{Outcome, PhoneEvent, PhoneEvents, Received};
 pub use payload::{Alert, Aps, Payload, Unreadable};
