@@ -53,11 +53,7 @@ async fn a_row_comes_back_after_a_restart_as_it_was_given() {
 async fn what_was_answered_survives_a_crash() {
     let bench = Bench::new().await;
     bench.append(1..=100).await;
-    // What a crash leaves: the files as they are, with nothing said to the store.
-    let crashed = tempfile::tempdir().unwrap();
-    for name in ["store.db", "store.db-wal"] {
-        std::fs::copy(bench.folder.path().join(name), crashed.path().join(name)).unwrap();
-    }
+    let crashed = bench.crash();
     let store = Store::open(&crashed.path().join("store.db"), StoreOptions::default()).unwrap();
     let app = app(&store).await;
     assert_eq!(

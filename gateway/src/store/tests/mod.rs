@@ -1,12 +1,15 @@
 //! The store on real files.
 
+mod accounting;
 mod disk;
+mod model;
+mod tables;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use apns_net::credentials::Environment;
-use apns_proto::{Command, Expiry, Identifier, Priority, Token};
+use apns_proto::{Command, Expiry, Identifier, Priority, Status, Token};
 use bytes::Bytes;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -55,6 +58,15 @@ impl Bench {
         }
     }
 
+    /// What a crash at this moment leaves: the files as they are, with nothing said to the store.
+    fn crash(&self) -> TempDir {
+        let crashed = tempfile::tempdir().unwrap();
+        for name in ["store.db", "store.db-wal"] {
+            std::fs::copy(self.folder.path().join(name), crashed.path().join(name)).unwrap();
+        }
+        crashed
+    }
+
     fn batch(&self, rows: Vec<NewRow>) -> Append {
         Append {
             app: self.app.id,
@@ -73,6 +85,19 @@ impl Bench {
             .unwrap();
         self.store
             .page(self.app.id, before, usize::MAX >> 1, usize::MAX)
+            .await
+            .unwrap()
+    }
+
+    async fn settle(&self, rows: Vec<Settlement>) -> Counts {
+        self.store
+            .settle(
+                self.app.id,
+                Settle {
+                    rows,
+                    ..Settle::default()
+                },
+            )
             .await
             .unwrap()
     }
@@ -103,4 +128,59 @@ fn new_row(seq: u64) -> NewRow {
         accepted_at: 1_700_000_000,
         end: None,
     }
+}
+
+fn bad_row(seq: u64, cause: AtOnce) -> NewRow {
+    let end = RejectedAtOnce {
+        status: Status::INVALID_TOKEN,
+        reason: "known".to_owned(),
+        cause,
+    };
+    NewRow {
+        end: Some(end),
+        ..new_row(seq)
+    }
+}
+
+fn dead_token(number: u64, mark: u64, used: u64) -> DeadToken {
+    DeadToken {
+        token: token(number),
+        status: Status::INVALID_TOKEN,
+        inserted_at: 1_700_000_000,
+        expires_at: 9_000_000_000,
+        mark,
+        used,
+    }
+}
+
+fn settled(row: &Row, end: End) -> Settlement {
+    Settlement { row: row.id, end }
+}
+
+fn rejected() -> End {
+    End::Rejected {
+        status: Status::INVALID_TOKEN,
+        reason: "upstream said so".to_owned(),
+    }
+}
+
+fn given_up() -> End {
+    End::GivenUp {
+        reason: "tried for long".to_owned(),
+    }
+}
+
+/// The identity, and that the counters count what is there.
+fn audit(outside: &Connection) {
+    let broken: i64 = outside
+        .query_row(
+            "SELECT count(*) FROM app WHERE accepted <> delivered + rejected + expired + given_up + queued
+             OR queued <> (SELECT count(*) FROM notification WHERE notification.id >> 47 = app.id)
+             OR dead_letters <> (SELECT count(*) FROM dead_letter WHERE dead_letter.id >> 47 = app.id)
+             OR feedback <> (SELECT count(*) FROM feedback WHERE feedback.app = app.id)",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(broken, 0, "an app's counters do not count its rows");
 }
