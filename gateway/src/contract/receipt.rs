@@ -16,7 +16,7 @@ pub struct Receipt {
     session: Session,
     /// The connection ends at this one, unless it turns out that nobody is there to be told.
     stopped: Option<Stop>,
-    /// The newest seq taken, if that one could be answered.
+    /// The newest notification taken, if it could be answered: command 0 has no answer [P-39].
     answerable: Option<u64>,
     /// The identifier of the newest accepted notification, if that had one.
     accepted: Option<Identifier>,
@@ -143,7 +143,7 @@ impl Receipt {
     /// The answer to a late rejection: only where `seq` is the newest this connection has taken, and somebody is there to be
     /// told (rule 4). None otherwise, and nothing happens.
     pub fn late(&mut self, seq: u64, status: Status) -> Option<Reply> {
-        if self.answerable != Some(seq) || self.stopped.is_some() {
+        if self.answerable != Some(seq) {
             return None;
         }
         self.last_word(seq, Some(status))
@@ -198,14 +198,13 @@ impl Receipt {
         app: &mut App,
     ) -> NewRow {
         let answerable = notification.answer_identifier().is_some();
+        self.answerable = answerable.then_some(seq);
         let identifier = notification.identifier;
         let mut row = accept(seq, notification, accepted_at);
         let Some(known) = app.known_bad(&row.token, accepted_at) else {
-            self.answerable = answerable.then_some(seq);
             self.accepted = identifier;
             return row;
         };
-        self.answerable = None;
         row.end = Some(RejectedAtOnce {
             status: known.status,
             reason: format!("{} [{}]", Why::DeadToken, Why::DeadToken.clause()),
@@ -222,7 +221,6 @@ impl Receipt {
     }
 
     fn malformed(&mut self, seq: u64, malformed: Malformed, accepted_at: u64) -> Option<NewRow> {
-        self.answerable = None;
         let why = if !malformed.delimited {
             Why::Undelimited(malformed.fault)
         } else if malformed.farewell() {

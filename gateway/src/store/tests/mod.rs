@@ -2,6 +2,7 @@
 
 mod accounting;
 mod disk;
+mod lists;
 mod model;
 mod tables;
 
