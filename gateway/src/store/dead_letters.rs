@@ -7,7 +7,7 @@ use rusqlite::params;
 
 use super::engine::Engine;
 use super::ids::{AppId, LetterId, RowId, range};
-use super::queue::read_row;
+use super::queue::{limit, read_row};
 use super::records::{DeadLetter, DeadLetterEnd, Requeue, Requeued};
 
 impl Engine {
@@ -25,7 +25,7 @@ impl Engine {
              FROM dead_letter WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
         )?;
         let letters = select.query_map(
-            params![after.map_or(first, |id| id.0), last, letters_max],
+            params![after.map_or(first, |id| id.0), last, limit(letters_max)],
             |row| {
                 Ok(DeadLetter {
                     row: read_row(row)?,

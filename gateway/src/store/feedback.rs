@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::engine::Engine;
 use super::ids::{AppId, FeedbackId, range};
+use super::queue::limit;
 use super::records::FeedbackRow;
 
 impl Engine {
@@ -62,7 +63,7 @@ impl Engine {
             .connection
             .prepare_cached("SELECT id, token, timestamp FROM feedback WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3")?;
         let rows = select.query_map(
-            params![after.map_or(first, |id| id.0), last, tuples_max],
+            params![after.map_or(first, |id| id.0), last, limit(tuples_max)],
             |row| {
                 let token = Token::new(row.get::<_, Vec<u8>>(1)?);
                 Ok(FeedbackRow {

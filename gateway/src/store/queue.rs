@@ -76,7 +76,11 @@ impl Engine {
             "SELECT id, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at
              FROM notification WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
         )?;
-        let mut found = select.query(params![after.map_or(first, |id| id.0), last, rows_max])?;
+        let mut found = select.query(params![
+            after.map_or(first, |id| id.0),
+            last,
+            limit(rows_max)
+        ])?;
         let mut rows = Vec::new();
         let mut bytes: usize = 0;
         while let Some(row) = found.next()? {
@@ -159,6 +163,11 @@ impl Engine {
         self.change_dead_tokens(app, &settle.dead_tokens)?;
         Ok(counts)
     }
+}
+
+/// A limit as SQLite takes it: any `usize` will do.
+pub(super) fn limit(rows_max: usize) -> i64 {
+    i64::try_from(rows_max).unwrap_or(i64::MAX)
 }
 
 /// Writes the dead letter of a notification that was never queued.

@@ -145,6 +145,14 @@ pub enum OpenError {
         /// Its schema version.
         found: i64,
     },
+    /// A write-ahead log needs shared memory, which network file systems do not have.
+    #[error(
+        "the file system of the store {path} cannot hold a write-ahead log: put it on a local disk"
+    )]
+    NoLog {
+        /// The store's file.
+        path: PathBuf,
+    },
     /// The database refused.
     #[error("cannot use the store {path}")]
     Database {
@@ -186,6 +194,14 @@ pub(super) fn open(path: &Path, busy_timeout: Duration) -> Result<Opened, OpenEr
     connection.busy_timeout(busy_timeout).map_err(database)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     refuse_what_is_not_ours(path, &connection)?;
+    let mode = connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))
+        .map_err(database)?;
+    if mode != "wal" {
+        return Err(OpenError::NoLog {
+            path: path.to_owned(),
+        });
+    }
     let wal_pages = Arc::new(AtomicI32::new(0));
     let run = prepare(&mut connection, &wal_pages).map_err(database)?;
     Ok(Opened {
@@ -198,7 +214,9 @@ pub(super) fn open(path: &Path, busy_timeout: Duration) -> Result<Opened, OpenEr
 
 /// Takes the lock file beside the store. SQLite's own locks keep two writers apart, not two gateways.
 fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
+    // Under whatever name the store is opened, it is one store. A missing file has but one name.
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut name = real.into_os_string();
     name.push(".lock");
     let lock_path = PathBuf::from(name);
     let file = private(&lock_path).map_err(|source| OpenError::File {
@@ -255,7 +273,6 @@ fn refuse_what_is_not_ours(path: &Path, connection: &Connection) -> Result<(), O
 
 /// Settings, tables, and this run's number.
 fn prepare(connection: &mut Connection, wal_pages: &Arc<AtomicI32>) -> rusqlite::Result<u32> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
     // Every commit is on the disk when it is answered; on macOS, too, where fsync alone stops at the drive's cache.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "fullfsync", true)?;

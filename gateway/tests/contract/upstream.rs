@@ -118,7 +118,7 @@ impl World {
     pub(crate) async fn dispatch(&mut self) {
         loop {
             let before = self.counts();
-            self.push(usize::MAX >> 1).await;
+            self.push(usize::MAX).await;
             while self.in_flight.iter().any(|flight| !flight.shown) {
                 self.upstream_reads(usize::MAX).await;
             }

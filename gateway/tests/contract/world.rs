@@ -309,7 +309,7 @@ impl World {
 
     pub(crate) async fn dead_letters(&self) -> Vec<DeadLetter> {
         self.store
-            .dead_letters(self.app.id, None, usize::MAX >> 1)
+            .dead_letters(self.app.id, None, usize::MAX)
             .await
             .unwrap()
     }

@@ -72,6 +72,9 @@ async fn two_stores_cannot_share_one_file() {
     let bench = Bench::new().await;
     let path = bench.folder.path().join("store.db");
     assert!(matches!(store_err(&path), OpenError::InUse { .. }));
+    let alias = bench.folder.path().join("alias.db");
+    std::os::unix::fs::symlink(&path, &alias).unwrap();
+    assert!(matches!(store_err(&alias), OpenError::InUse { .. }));
     bench.store.close().await.unwrap();
     Store::open(&path, StoreOptions::default()).unwrap();
 }

@@ -85,7 +85,7 @@ impl Bench {
             .await
             .unwrap();
         self.store
-            .page(self.app.id, before, usize::MAX >> 1, usize::MAX)
+            .page(self.app.id, before, usize::MAX, usize::MAX)
             .await
             .unwrap()
     }
