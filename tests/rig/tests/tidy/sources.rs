@@ -1,0 +1,243 @@
+//! What the source itself must look like.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::{expect_none, read, root};
+
+/// The only file that may wait for time to pass in a test.
+const MAY_WAIT: &str = "tests/rig/src/eventually.rs";
+
+/// Files and folders of pure rules: they are given `now`, and never reach for anything outside.
+const PURE: &[&str] = &[
+    "proto/src",
+    "gateway/src/contract",
+    "gateway/src/verdict",
+    "simulator/src/world",
+    "simulator/src/phone",
+];
+
+/// What pure rules may not name.
+const IMPURE: &[&str] = &[
+    "Instant::now",
+    "SystemTime::now",
+    "std::fs",
+    "std::net",
+    "std::thread",
+    "std::env",
+    "tokio::",
+    "tracing::",
+    "println!",
+    "eprintln!",
+];
+
+/// Every Rust file of the repository, by its path below the root.
+fn rust_files() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path
+                .file_name()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned();
+            if path.is_dir() && !name.starts_with('.') && name != "target" && name != "node_modules"
+            {
+                folders.push(path);
+            } else if name.ends_with(".rs") {
+                files.push(
+                    path.strip_prefix(root())
+                        .expect("below the root")
+                        .to_owned(),
+                );
+            }
+        }
+    }
+    assert!(files.len() > 20, "found {} Rust files only", files.len());
+    files.sort();
+    files
+}
+
+/// The lines of `text` without what follows `//`, numbered from 1. A `//` inside a string ends the line too, which costs nothing here.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line.split("//").next().unwrap_or_default()))
+}
+
+/// The lines of a file that are tests: all of them below `tests` and in the rig, those behind `#[cfg(test)]` elsewhere.
+fn test_lines<'a>(path: &Path, text: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+    let whole = path.components().any(|part| part.as_os_str() == "tests")
+        || path.file_stem().is_some_and(|stem| stem == "tests");
+    code(text).skip_while(move |(_, line)| !whole && line.trim() != "#[cfg(test)]")
+}
+
+/// The lines that are not in a test of paused time, where waiting takes none.
+fn in_real_time<'a>(
+    lines: impl Iterator<Item = (usize, &'a str)>,
+) -> impl Iterator<Item = (usize, &'a str)> {
+    let (mut announced, mut paused) = (false, false);
+    lines.filter(move |(_, line)| {
+        announced |= line.contains("start_paused = true");
+        if ["fn ", "async fn ", "pub"]
+            .iter()
+            .any(|start| line.trim_start().starts_with(start))
+        {
+            paused = std::mem::take(&mut announced);
+        }
+        !paused
+    })
+}
+
+/// A finding for each of `lines` that contains one of `words`.
+fn mentions<'a>(
+    path: &Path,
+    lines: impl Iterator<Item = (usize, &'a str)>,
+    words: &[&str],
+) -> Vec<String> {
+    lines
+        .filter(|(_, line)| words.iter().any(|word| line.contains(word)))
+        .map(|(number, line)| format!("{}:{number}: {}", path.display(), line.trim()))
+        .collect()
+}
+
+/// Every clause that is cited: `P-` or `C-` and two digits, not inside a longer word.
+fn clauses(text: &str) -> BTreeSet<String> {
+    let bytes = text.as_bytes();
+    let clause = |at: usize| {
+        let word = bytes.get(at..at + 4)?;
+        let before = at.checked_sub(1).map(|before| bytes[before]);
+        let free = |byte: Option<u8>| {
+            byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && byte != b'-')
+        };
+        let form = matches!(word[0], b'P' | b'C')
+            && word[1] == b'-'
+            && word[2..].iter().all(u8::is_ascii_digit);
+        (form && free(before) && free(bytes.get(at + 4).copied()))
+            .then(|| String::from_utf8_lossy(word).into_owned())
+    };
+    (0..bytes.len()).filter_map(clause).collect()
+}
+
+#[test]
+fn no_test_waits_for_time_to_pass() {
+    let this = Path::new(file!()).file_name().unwrap();
+    let mut findings = Vec::new();
+    for path in rust_files() {
+        if path != Path::new(MAY_WAIT) && path.file_name() != Some(this) {
+            let text = read(&root().join(&path));
+            let waking = in_real_time(test_lines(&path, &text));
+            findings.extend(mentions(&path, waking, &["sleep("]));
+        }
+    }
+    expect_none(
+        "a test sleeps; wait for a condition with apns_rig::eventually, or pause the clock",
+        &findings,
+    );
+}
+
+#[test]
+fn no_test_is_switched_off() {
+    let this = Path::new(file!()).file_name().unwrap();
+    let mut findings = Vec::new();
+    for path in rust_files()
+        .into_iter()
+        .filter(|path| path.file_name() != Some(this))
+    {
+        let text = read(&root().join(&path));
+        findings.extend(mentions(
+            &path,
+            code(&text),
+            &["#[ignore", "#![ignore", "cfg(any())"],
+        ));
+    }
+    expect_none("a test is ignored", &findings);
+}
+
+#[test]
+fn pure_rules_reach_for_nothing_outside() {
+    let files = rust_files();
+    let mut findings = Vec::new();
+    for pure in PURE {
+        let inside =
+            |path: &&PathBuf| path.starts_with(pure) || path.with_extension("") == Path::new(pure);
+        let mut seen = 0;
+        for path in files.iter().filter(inside) {
+            seen += 1;
+            let text = read(&root().join(path));
+            let rules = code(&text).take_while(|(_, line)| line.trim() != "#[cfg(test)]");
+            if path.file_stem().is_none_or(|stem| stem != "tests") {
+                findings.extend(mentions(path, rules, IMPURE));
+            }
+        }
+        assert!(
+            seen > 0,
+            "{pure} does not exist; say here where its rules went"
+        );
+    }
+    expect_none("pure code names something impure", &findings);
+}
+
+#[test]
+fn every_cited_clause_is_in_the_protocol_document() {
+    let document = read(&root().join("docs/protocol.md"));
+    // A clause is stated where its number stands in bold; anything else is a reference.
+    let stated: BTreeSet<_> = document
+        .split("**[")
+        .skip(1)
+        .filter_map(|bold| bold.get(..4))
+        .flat_map(clauses)
+        .collect();
+    assert!(
+        stated.len() > 50,
+        "docs/protocol.md states {} clauses only",
+        stated.len()
+    );
+    let mut findings = Vec::new();
+    let files = rust_files();
+    for path in files
+        .iter()
+        .filter(|path| !path.starts_with("tests/rig/tests/tidy"))
+    {
+        for clause in clauses(&read(&root().join(path))).difference(&stated) {
+            findings.push(format!("{}: {clause}", path.display()));
+        }
+    }
+    for clause in clauses(&document).difference(&stated) {
+        findings.push(format!("docs/protocol.md refers to {clause}"));
+    }
+    expect_none(
+        "a clause is cited that docs/protocol.md does not state",
+        &findings,
+    );
+}
+
+#[test]
+fn the_scanners_see_what_they_look_for() {
+    let here = |path: &str, text: &str| {
+        mentions(
+            Path::new(path),
+            in_real_time(test_lines(Path::new(path), text)),
+            &["sleep("],
+        )
+        .len()
+    };
+    assert_eq!(
+        here(
+            "proto/src/a.rs",
+            "sleep(1);\n#[cfg(test)]\nmod tests { sleep(2); }"
+        ),
+        1
+    );
+    assert_eq!(here("proto/tests/a.rs", "sleep(1);\n// sleep(2);"), 1);
+    assert_eq!(here("proto/src/a/tests.rs", "sleep(1);"), 1);
+    let paused =
+        "#[tokio::test(start_paused = true)]\nasync fn a() {\nsleep(1);\n}\nfn b() {\nsleep(2);\n}";
+    assert_eq!(here("proto/tests/a.rs", paused), 1);
+    let cited: Vec<_> = clauses("[P-01], `P-22`; HTTP-2x, P-333, UP-44, [C-05]")
+        .into_iter()
+        .collect();
+    assert_eq!(cited, ["C-05", "P-01", "P-22"]);
+}
