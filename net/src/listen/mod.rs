@@ -24,7 +24,7 @@ use crate::credentials::CertificateInfo;
 use crate::linger::{Linger, drain};
 use crate::{socket, tls};
 use capacity::{Pause, Permits, is_about_one_connection};
-use reason::{Reason, warn_refused};
+use reason::{Ends, Reason, warn_refused};
 
 /// Binds a listener.
 ///
@@ -124,8 +124,14 @@ pub async fn serve<H, F>(
                 (listener.accept().await, permit)
             } => accepted,
         };
-        let (socket, peer, permit) = match accepted {
-            (Ok((socket, peer)), permit) => (socket, peer, permit),
+        let (socket, ends, permit) = match accepted {
+            (Ok((socket, peer)), permit) => {
+                let Ok(listener) = socket.local_addr() else {
+                    debug!(%peer, "a connection was gone before its handshake");
+                    continue;
+                };
+                (socket, Ends { peer, listener }, permit)
+            }
             (Err(error), _) if is_about_one_connection(&error) => {
                 debug!(%error, "a connection was gone before it was accepted");
                 continue;
@@ -145,9 +151,9 @@ pub async fn serve<H, F>(
             (acceptor.clone(), Arc::clone(&handler), shutdown.clone());
         connections.spawn(async move {
             let _permit = permit;
-            let _witness = Witness { peer };
+            let _witness = Witness { ends };
             // Boxed, so that what only the handshake needs is freed with it.
-            let handshake = Box::pin(handshake(&acceptor, socket, peer, limits.handshake_timeout));
+            let handshake = Box::pin(handshake(&acceptor, socket, ends, limits.handshake_timeout));
             let accepted = tokio::select! {
                 () = shutdown.cancelled() => return,
                 accepted = handshake => accepted,
@@ -166,23 +172,24 @@ pub async fn serve<H, F>(
 async fn handshake(
     acceptor: &TlsAcceptor,
     socket: TcpStream,
-    peer: SocketAddr,
+    ends: Ends,
     timeout: Duration,
 ) -> Option<Accepted> {
     let deadline = Instant::now() + timeout;
+    let Ends { peer, listener } = ends;
     if let Err(error) = socket::tune(&socket) {
-        debug!(%peer, %error, "a connection was gone before its handshake");
+        debug!(%peer, %listener, %error, "a connection was gone before its handshake");
         return None;
     }
     // Port scans and health checks connect and leave: not worth a line.
     match timeout_at(deadline, socket.peek(&mut [0])).await {
         Ok(Ok(1..)) => {}
         Ok(_) => {
-            debug!(%peer, "a peer hung up before its handshake");
+            debug!(%peer, %listener, "a peer hung up before its handshake");
             return None;
         }
         Err(_) => {
-            warn_refused(peer, Reason::Timeout(timeout), None);
+            warn_refused(ends, Reason::Timeout(timeout), None);
             return None;
         }
     }
@@ -197,7 +204,7 @@ async fn handshake(
             })
         }
         (Ok(Err((error, socket))), refused) => {
-            warn_refused(peer, Reason::of(&error), refused);
+            warn_refused(ends, Reason::of(&error), refused);
             // The alert is on its way; closing over unread bytes would take it back.
             let farewell = Instant::now() + REFUSED_LINGER.total;
             if SockRef::from(&socket).shutdown(Shutdown::Write).is_ok() {
@@ -206,7 +213,7 @@ async fn handshake(
             None
         }
         (Err(_), _) => {
-            warn_refused(peer, Reason::Timeout(timeout), None);
+            warn_refused(ends, Reason::Timeout(timeout), None);
             None
         }
     }
@@ -226,13 +233,14 @@ fn peer_certificate(stream: &TlsStream<TcpStream>) -> Option<CertificateInfo> {
 
 /// Says whose handler panicked; the task ends, the loop does not.
 struct Witness {
-    peer: SocketAddr,
+    ends: Ends,
 }
 
 impl Drop for Witness {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            error!(peer = %self.peer, "a connection's handler panicked");
+            let Ends { peer, listener } = self.ends;
+            error!(%peer, %listener, "a connection's handler panicked");
         }
     }
 }

@@ -10,25 +10,34 @@ use tracing::warn;
 
 use crate::tls::Refused;
 
+/// Both ends of a connection, for the log: who came, and to which of our listeners.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    pub(super) peer: SocketAddr,
+    pub(super) listener: SocketAddr,
+}
+
 /// The one line of a refused handshake.
-pub(super) fn warn_refused(peer: SocketAddr, reason: Reason, refused: Option<Refused>) {
+pub(super) fn warn_refused(ends: Ends, reason: Reason, refused: Option<Refused>) {
+    let Ends { peer, listener } = ends;
     let Some(Refused {
         refusal,
         certificate,
     }) = refused
     else {
-        warn!(%peer, %reason, "refused a handshake");
+        warn!(%peer, %listener, %reason, "refused a handshake");
         return;
     };
     match certificate {
         Some(certificate) => warn!(
             %peer,
+            %listener,
             reason = %refusal,
             certificate = certificate.common_name,
             pin = %certificate.pin,
             "refused a handshake"
         ),
-        None => warn!(%peer, reason = %refusal, "refused a handshake"),
+        None => warn!(%peer, %listener, reason = %refusal, "refused a handshake"),
     }
 }
 

@@ -38,10 +38,11 @@ async fn attempt_with(
         Ok(_) => Ok(accepted.recv().await.unwrap()),
         Err(error) => Err(alert(&error).unwrap_or_else(|| panic!("no alert but {error}"))),
     };
+    let line = server.line_of(peer);
     server.stop().await;
     Attempt {
         outcome,
-        log: Log::capture().of(peer),
+        log: Log::capture().lines(&[&line]),
     }
 }
 

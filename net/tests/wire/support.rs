@@ -234,6 +234,11 @@ impl Server {
         self.root.clone()
     }
 
+    /// The part of a log line that is about this peer of this listener. (Two tests' clients may have the same port.)
+    pub(crate) fn line_of(&self, peer: SocketAddr) -> String {
+        format!("peer={peer} listener={}", self.address)
+    }
+
     pub(crate) fn client_config(&self, identity: Option<&Identity>) -> Arc<ClientConfig> {
         tls::client_config(identity, Roots::Certificates(vec![self.root()])).unwrap()
     }
@@ -325,11 +330,6 @@ impl Log {
         let what = format!("a log line with {parts:?}");
         soon(&what, changes.wait_for(found)).await.unwrap();
         self.lines(parts).remove(0)
-    }
-
-    /// The lines about one peer.
-    pub(crate) fn of(&self, peer: SocketAddr) -> Vec<String> {
-        self.lines(&[&format!("peer={peer} ")])
     }
 }
 
