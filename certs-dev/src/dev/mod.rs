@@ -131,7 +131,7 @@ pub fn write(folder: &Path, options: &DevOptions) -> Result<DevSet, DevError> {
 /// and logs why. The CA is kept as long as it is good, so that clients that trust it need no change.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn load_or_write(folder: &Path, options: &DevOptions) -> Result<DevSet, DevError> {
     let folder = Folder::open(folder)?;
     let set = DevSet::new(folder.path(), options);

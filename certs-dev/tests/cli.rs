@@ -1,0 +1,128 @@
+//! `apns-certs` as a script sees it: exit status, stdout, one line on stderr.
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, a panic that names its place is the best report"
+)]
+
+use std::fs;
+use std::process::{Command, Output};
+
+use apns_net::credentials::Identity;
+use tempfile::TempDir;
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_apns-certs"))
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_set_is_written_and_found_again() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("certs");
+    let out = out.to_str().unwrap();
+
+    let first = run(&[
+        "dev",
+        "--out",
+        out,
+        "--topic",
+        "com.example.Shop",
+        "--name",
+        "10.0.0.7",
+    ]);
+    assert_eq!(first.status.code(), Some(0), "{}", stderr(&first));
+    let text = stdout(&first);
+    assert!(text.contains("for com.example.Shop, minted:"), "{text}");
+    assert!(text.contains("Next: "), "{text}");
+    for name in [
+        "ca.pem",
+        "server.pem",
+        "provider.pem",
+        "provider-combined.pem",
+    ] {
+        assert!(text.contains(&format!("{out}/{name}")), "{name}: {text}");
+    }
+    assert!(!text.contains("BEGIN"), "paths, no keys: {text}");
+
+    let second = run(&["dev", "--out", out, "--topic", "com.example.Shop", "--json"]);
+    assert_eq!(second.status.code(), Some(0));
+    assert_eq!(stderr(&second), "");
+    let set: serde_json::Value = serde_json::from_slice(&second.stdout).unwrap();
+    assert_eq!(set["minted"], false);
+    assert_eq!(set["topic"], "com.example.Shop");
+    let path = |key: &str| set[key].as_str().unwrap().to_owned();
+    let provider = Identity::from_pem_files(path("provider"), path("provider_key")).unwrap();
+    assert_eq!(
+        provider.certificate().topic.as_deref(),
+        Some("com.example.Shop")
+    );
+}
+
+#[test]
+fn wrong_usage_is_2_and_says_what_was_expected() {
+    for (arguments, said) in [
+        (&[][..], "Usage:"),
+        (&["dev"], "--out"),
+        (&["dev", "--out", "x", "--topic", "com.*"], "no wildcard"),
+        (
+            &["dev", "--out", "x", "--name", "a b"],
+            "neither a DNS name nor an IP address",
+        ),
+        (&["mint"], "unrecognized subcommand"),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+        assert_eq!(stdout(&output), "");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_74_and_one_line() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let theirs = folder.path().join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    fs::write(theirs.join("ca.pem"), "somebody's").unwrap();
+    for (out, said) in [
+        (&file, "cannot use the folder "),
+        (&theirs, "choose another folder"),
+    ] {
+        let output = run(&["dev", "--out", out.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(74));
+        let line = stderr(&output);
+        assert_eq!(line.lines().count(), 1, "{line}");
+        assert!(
+            line.starts_with("apns-certs: ") && line.contains(said),
+            "{line}"
+        );
+        assert!(line.contains(out.to_str().unwrap()), "{line}");
+    }
+}
+
+#[test]
+fn help_says_what_it_does_with_examples_and_exit_codes() {
+    let output = run(&["dev", "--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    for part in [
+        "Writes a ready set",
+        "Examples:",
+        "Exit status:",
+        "com.example.Mail",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
