@@ -33,11 +33,19 @@ pub(super) fn warn_refused(ends: Ends, reason: Reason, refused: Option<Refused>)
             %peer,
             %listener,
             reason = %refusal,
-            certificate = certificate.common_name,
+            certificate = shortened(&certificate.common_name),
             pin = %certificate.pin,
             "refused a handshake"
         ),
         None => warn!(%peer, %listener, reason = %refusal, "refused a handshake"),
+    }
+}
+
+/// A stranger chose this name: it gets no more of the log than a name needs (RFC 5280 allows 64 characters).
+fn shortened(name: &str) -> &str {
+    match name.char_indices().nth(100) {
+        Some((end, _)) => &name[..end],
+        None => name,
     }
 }
 
@@ -87,5 +95,22 @@ impl fmt::Display for Reason {
             Self::Tls(error) => write!(f, "{error}"),
             Self::Io(kind) => write!(f, "{kind}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_name_takes_little_of_the_log_and_is_cut_between_characters() {
+        assert_eq!(shortened("Apple Push Services"), "Apple Push Services");
+        assert_eq!(shortened(&"ü".repeat(60_000)), "ü".repeat(100));
+    }
+
+    #[test]
+    fn an_error_of_the_socket_is_named_in_words() {
+        let reset = io::ErrorKind::ConnectionReset.into();
+        assert_eq!(Reason::of(&reset).to_string(), "connection reset");
     }
 }
