@@ -52,7 +52,7 @@ impl Verdict {
             | Status::INVALID_TOKEN_SIZE
             | Status::INVALID_PAYLOAD_SIZE => Self::Refused { status },
             Status::MISSING_TOPIC | Status::INVALID_TOPIC_SIZE => Self::Misconfigured { status },
-            // 1, 128, 255, 0 and whatever nobody assigned: nothing that could be held against the notification [P-43][P-46].
+            // 1, 128, 255, 0 and whatever nobody assigned: nothing that could be held against the notification [P-43] [P-46].
             _ => Self::Retry { status },
         }
     }

@@ -1,6 +1,6 @@
 //! Feedback tuples, from upstream's list to each backend's.
 //!
-//! Apple kept one list per topic and cleared it once it was read [P-52][P-53]. With several backends to a topic one reader would empty the
+//! Apple kept one list per topic and cleared it once it was read [P-52] [P-53]. With several backends to a topic one reader would empty the
 //! list of all, so each has a cursor of its own, moved only when its reader has taken everything.
 
 use apns_proto::Token;

@@ -1,0 +1,64 @@
+//! One app as the daemon runs it: what its connections, its dispatcher and its poller share.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use apns_net::credentials::Environment;
+use tokio::sync::watch;
+
+use crate::contract::{self, AppOptions};
+use crate::store::{AppId, AppState, Committed};
+
+/// One app of the configuration.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) id: AppId,
+    pub(crate) topic: String,
+    pub(crate) environment: Environment,
+    /// Queued notifications from which on its backends are not read.
+    pub(crate) backlog_rows_max: u64,
+    /// As of the newest commit.
+    pub(crate) committed: watch::Receiver<Committed>,
+    rules: Mutex<contract::App>,
+}
+
+impl App {
+    pub(crate) fn new(
+        topic: String,
+        environment: Environment,
+        state: &AppState,
+        options: AppOptions,
+        backlog_rows_max: u64,
+    ) -> Self {
+        Self {
+            id: state.id,
+            topic,
+            environment,
+            backlog_rows_max,
+            committed: state.committed.clone(),
+            rules: Mutex::new(contract::App::new(state, options)),
+        }
+    }
+
+    /// What the order contract knows of it. Never held over an await.
+    pub(crate) fn rules(&self) -> MutexGuard<'_, contract::App> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether more may be accepted.
+    pub(crate) fn has_room(&self) -> bool {
+        self.committed.borrow().counts.queued < self.backlog_rows_max
+    }
+
+    /// Waits until more may be accepted; forever, if the store has stopped.
+    pub(crate) async fn room(&self) {
+        let mut committed = self.committed.clone();
+        let max = self.backlog_rows_max;
+        if committed
+            .wait_for(|committed| committed.counts.queued < max)
+            .await
+            .is_err()
+        {
+            std::future::pending().await
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What the store does not count.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// What it stands at.
+    pub fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+/// Since the start of this process, over all apps and backends.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Connections that passed the handshake and were closed for who they are or how many they were.
+    pub refused: Counter,
+    /// Error packets and bare closes given to backends as an answer to a notification.
+    pub answers: Counter,
+    /// Those of them that upstream's verdict on the newest notification of an open connection led to.
+    pub late_answers: Counter,
+    /// Bad notifications whose backend could not be told: it had closed, or sent command 0.
+    pub untold: Counter,
+    /// Backends found never to read an answer.
+    pub never_readers: Counter,
+    /// Connections told with status 10, or closed for want of an identifier, because the daemon stopped.
+    pub shut_down: Counter,
+    /// Connections made to upstreams.
+    pub upstream_connections: Counter,
+    /// Attempts to connect upstream that failed.
+    pub upstream_failures: Counter,
+    /// Notifications sent again although the upstream may have taken them: their connection ended without a word.
+    pub unknown_outcomes: Counter,
+    /// Notifications the upstream named after its silence had confirmed them: the quiet period is too short.
+    pub surprises: Counter,
+    /// Notifications tried while their app was on hold.
+    pub probes: Counter,
+    /// Feedback lists read to their end.
+    pub feedback_polls: Counter,
+    /// Feedback lists served to backends that took them to the end.
+    pub feedback_served: Counter,
+}

@@ -1,0 +1,405 @@
+//! Everything put together: started in order, watched over, stopped in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use apns_net::credentials::Environment;
+use apns_net::listen::{self, BindError, Limits};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::contract::AppOptions;
+use crate::counters::Counters;
+use crate::dispatch::Dispatcher;
+use crate::feedback::Poller;
+use crate::handle::{Bound, Handle};
+use crate::late::OpenConnections;
+use crate::listener::{Listener, Service};
+use crate::own::OwnListeners;
+use crate::setup::{AppSetup, Setup, SetupError};
+use crate::shared::Shared;
+use crate::silences::Silences;
+use crate::store::{OpenError, Store, StoreDown, StoreOptions};
+use crate::upstream::connect::Connector;
+
+/// The gateway.
+#[derive(Debug)]
+pub struct Gateway;
+
+/// Why the gateway did not start. With its sources one line: what, where, what to do.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The configuration cannot be put to work.
+    #[error("the configuration cannot be used")]
+    Setup(#[from] SetupError),
+    /// A listener cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// An upstream is ourselves: every notification would go round and round.
+    #[error(
+        "app {topic}: the upstream {upstream} leads to {own}, our own listener: name another server in app.upstream, or \
+         let the gateway listen elsewhere"
+    )]
+    OwnUpstream {
+        /// The app.
+        topic: String,
+        /// Its upstream as configured.
+        upstream: String,
+        /// What that name leads to.
+        own: SocketAddr,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store was opened and failed at once.
+    #[error(transparent)]
+    Store(#[from] StoreDown),
+}
+
+impl StartError {
+    /// What the process should exit with: 78 for what the configuration has to change for, 74 for the disk, 1 else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Setup(_)
+            | Self::OwnUpstream { .. }
+            | Self::Open(OpenError::Foreign { .. } | OpenError::Newer { .. }) => 78,
+            Self::Open(OpenError::InUse { .. }) | Self::Bind(_) => 1,
+            Self::Open(_) | Self::Store(_) => 74,
+        }
+    }
+}
+
+/// Why a running gateway ended.
+#[derive(Clone, Debug, Error)]
+pub enum Failure {
+    /// The disk failed; nothing is accepted that could not be kept.
+    #[error(transparent)]
+    Store(#[from] StoreDown),
+    /// A task that has to run as long as the gateway does ended.
+    #[error("the task {task} ended: {reason}")]
+    Task {
+        /// Which.
+        task: String,
+        /// A panic's message.
+        reason: String,
+    },
+}
+
+impl Failure {
+    /// What the process should exit with: 74 for the disk, 1 else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Store(_) => 74,
+            Self::Task { .. } => 1,
+        }
+    }
+}
+
+impl Gateway {
+    /// Starts everything: when this returns, every listener is bound and the store is open.
+    ///
+    /// # Errors
+    /// The configuration does not hold, a listener or the store cannot be had.
+    pub async fn start(config: Config) -> Result<Handle, StartError> {
+        let setup = Setup::load(&config)?;
+        for warning in &setup.warnings {
+            warn!("{warning}");
+        }
+        let (listeners, bound) = bind(&config, &setup).await?;
+        let own = OwnListeners::new(
+            bound
+                .iter()
+                .flat_map(|(_, bound)| [bound.backend, bound.feedback]),
+        );
+        let connectors = connectors(&setup, &own).await?;
+        let store = open_store(&config)?;
+        let mut apps = Vec::new();
+        for app in &setup.apps {
+            apps.push(open_app(app, &config, &store).await?);
+        }
+        let shared = Arc::new(Shared {
+            store,
+            callers: setup.callers,
+            apps,
+            open: OpenConnections::default(),
+            silences: Silences::default(),
+            counters: Arc::new(Counters::default()),
+            frame_timeout: config.listen.frame_timeout,
+            shutdown: config.shutdown.clone(),
+            drain: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        });
+        let mut tasks = Tasks::new();
+        for (setup, (app, connectors)) in setup.apps.iter().zip(shared.apps.iter().zip(connectors))
+        {
+            tasks.spawn_app(setup, app, connectors, &shared);
+        }
+        let limits = Limits {
+            connections_max: config.listen.connections_max,
+            handshake_timeout: config.listen.handshake_timeout,
+        };
+        for listener in listeners {
+            tasks.spawn_listener(
+                listener,
+                &shared,
+                limits,
+                config.listen.backend_connections_max,
+            );
+        }
+        for (environment, bound) in &bound {
+            info!(%environment, backend = %bound.backend, feedback = %bound.feedback, "listening");
+        }
+        let supervisor = tokio::spawn(tasks.supervise(Arc::clone(&shared)));
+        Ok(Handle::new(shared, bound, supervisor))
+    }
+}
+
+async fn bind(
+    config: &Config,
+    setup: &Setup,
+) -> Result<(Vec<Listener>, Vec<(Environment, Bound)>), StartError> {
+    let mut listeners = Vec::new();
+    let mut bound = Vec::new();
+    for (environment, tls) in &setup.listeners {
+        let addresses = config
+            .listen
+            .addresses(*environment)
+            .expect("it is in the setup because it is configured");
+        let backend = listen::bind(addresses.backend).await?;
+        let feedback = listen::bind(addresses.feedback).await?;
+        bound.push((
+            *environment,
+            Bound {
+                backend: local_address(&backend, addresses.backend)?,
+                feedback: local_address(&feedback, addresses.feedback)?,
+            },
+        ));
+        for (socket, service) in [(backend, Service::Push), (feedback, Service::Feedback)] {
+            listeners.push(Listener {
+                socket,
+                tls: Arc::clone(tls),
+                environment: *environment,
+                service,
+            });
+        }
+    }
+    Ok((listeners, bound))
+}
+
+fn local_address(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, BindError> {
+    listener
+        .local_addr()
+        .map_err(|source| BindError { address, source })
+}
+
+/// How an app's two upstream services are reached.
+struct Connectors {
+    push: Connector,
+    feedback: Option<Connector>,
+}
+
+/// One for each app, none of which leads back here.
+async fn connectors(setup: &Setup, own: &OwnListeners) -> Result<Vec<Connectors>, StartError> {
+    let mut all = Vec::new();
+    for app in &setup.apps {
+        let upstream = &app.config.upstream;
+        let connector = |address| Connector {
+            address,
+            tls: Arc::clone(&app.tls),
+            own: own.clone(),
+            timeout: upstream.connect_timeout,
+            write_timeout: upstream.write_timeout,
+        };
+        let push = connector(app.push.clone());
+        let feedback = app.feedback.clone().map(connector);
+        for connector in [Some(&push), feedback.as_ref()].into_iter().flatten() {
+            if let Some(own) = connector.own_address().await {
+                return Err(StartError::OwnUpstream {
+                    topic: app.config.topic.clone(),
+                    upstream: connector.address.to_string(),
+                    own,
+                });
+            }
+        }
+        all.push(Connectors { push, feedback });
+    }
+    Ok(all)
+}
+
+fn open_store(config: &Config) -> Result<Store, OpenError> {
+    let options = StoreOptions {
+        dead_letters_max: config.store.dead_letters_max,
+        feedback_max: config.store.feedback_max,
+        ..StoreOptions::default()
+    };
+    Store::open(&config.store.path, options)
+}
+
+async fn open_app(setup: &AppSetup, config: &Config, store: &Store) -> Result<Arc<App>, StoreDown> {
+    let AppSetup {
+        config: app, scope, ..
+    } = setup;
+    let state = store.app(&app.topic, app.environment, scope).await?;
+    if state.reset {
+        info!(app.topic, %app.environment, "another upstream or certificate than last time: what was learned is forgotten");
+    }
+    if let Some(reason) = &state.held {
+        warn!(app.topic, %app.environment, reason, "the app is still on hold");
+    }
+    let options = AppOptions {
+        trust_after: app.trust_after.into(),
+        dead_tokens_max: config.store.dead_tokens_max,
+    };
+    Ok(Arc::new(App::new(
+        app.topic.clone(),
+        app.environment,
+        &state,
+        options,
+        config.store.backlog_rows_max,
+    )))
+}
+
+/// How a task ended: its name, and whether the store was why.
+type Ended = (String, Result<(), StoreDown>);
+
+/// Every task there is beside those of single connections.
+struct Tasks {
+    /// End when they were drained.
+    listeners: JoinSet<Ended>,
+    /// End when they are told to, after the listeners.
+    workers: JoinSet<Ended>,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    fn new() -> Self {
+        Self {
+            listeners: JoinSet::new(),
+            workers: JoinSet::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    fn spawn_app(
+        &mut self,
+        setup: &AppSetup,
+        app: &Arc<App>,
+        connectors: Connectors,
+        shared: &Arc<Shared>,
+    ) {
+        let name = format!("{} ({})", app.topic, app.environment);
+        let dispatcher = Dispatcher::new(Arc::clone(app), &setup.config, connectors.push, shared);
+        self.spawn_worker(format!("dispatch {name}"), shared, |stop| {
+            dispatcher.run(stop)
+        });
+        if let Some(connector) = connectors.feedback {
+            let poller = Poller {
+                app: app.id,
+                topic: app.topic.clone(),
+                connector,
+                interval: setup.config.upstream.feedback_poll_interval,
+                store: shared.store.clone(),
+                counters: Arc::clone(&shared.counters),
+            };
+            self.spawn_worker(format!("feedback {name}"), shared, |stop| poller.run(stop));
+        }
+    }
+
+    fn spawn_worker<F>(
+        &mut self,
+        name: String,
+        shared: &Shared,
+        work: impl FnOnce(CancellationToken) -> F,
+    ) where
+        F: Future<Output = Result<(), StoreDown>> + Send + 'static,
+    {
+        let work = work(self.stop.clone());
+        let abort = shared.abort.clone();
+        self.workers.spawn(async move {
+            let outcome = abort.run_until_cancelled(work).await.unwrap_or(Ok(()));
+            (name, outcome)
+        });
+    }
+
+    fn spawn_listener(
+        &mut self,
+        listener: Listener,
+        shared: &Arc<Shared>,
+        limits: Limits,
+        backend_max: usize,
+    ) {
+        let name = format!("listener {} {:?}", listener.environment, listener.service);
+        let shared = Arc::clone(shared);
+        self.listeners.spawn(async move {
+            listener.run(shared, limits, backend_max).await;
+            (name, Ok(()))
+        });
+    }
+
+    /// Runs until the daemon is told to stop and has come to its end, or until something fails that it cannot live
+    /// without: then nothing is accepted any more.
+    async fn supervise(mut self, shared: Arc<Shared>) -> Result<(), Failure> {
+        let outcome = self.watch(&shared).await;
+        if let Err(failure) = &outcome {
+            error!(%failure, "the gateway cannot go on");
+            shared.drain.cancel();
+            shared.abort.cancel();
+        }
+        self.stop.cancel();
+        while self.listeners.join_next().await.is_some() {}
+        while self.workers.join_next().await.is_some() {}
+        let closed = shared.store.clone().close().await;
+        outcome?;
+        closed.map_err(Failure::from)
+    }
+
+    async fn watch(&mut self, shared: &Shared) -> Result<(), Failure> {
+        loop {
+            tokio::select! {
+                down = shared.store.stopped() => return Err(down.into()),
+                Some(ended) = self.listeners.join_next() => {
+                    let name = must_not_panic(ended)?;
+                    if !shared.drain.is_cancelled() {
+                        return Err(ended_early(name));
+                    }
+                    if self.listeners.is_empty() {
+                        info!("every connection has ended");
+                        self.stop.cancel();
+                    }
+                }
+                Some(ended) = self.workers.join_next() => {
+                    let name = must_not_panic(ended)?;
+                    if !self.stop.is_cancelled() && !shared.abort.is_cancelled() {
+                        return Err(ended_early(name));
+                    }
+                }
+                else => return Ok(()),
+            }
+        }
+    }
+}
+
+fn must_not_panic(ended: Result<Ended, JoinError>) -> Result<String, Failure> {
+    match ended {
+        Ok((name, outcome)) => {
+            outcome?;
+            Ok(name)
+        }
+        Err(error) => Err(Failure::Task {
+            task: "of the gateway".to_owned(),
+            reason: error.to_string(),
+        }),
+    }
+}
+
+fn ended_early(task: String) -> Failure {
+    Failure::Task {
+        task,
+        reason: "nobody told it to".to_owned(),
+    }
+}

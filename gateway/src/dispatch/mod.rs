@@ -1,0 +1,167 @@
+//! One task per app: from the store upstream, and what became of it back into the store.
+//!
+//! ```text
+//! store ──page──▶ stock ──▶ aside? ──▶ link (upstream) ──confirmed, refused──▶ settling ──▶ store
+//! ```
+//!
+//! The store is the only truth. When a connection ends, everything in memory is thrown away and the unsettled rows are paged
+//! again from the oldest: exactly those the upstream did not take, in the order in which they were accepted. What has to be
+//! settled is settled before that.
+//!
+//! Three cases send one notification alone, on a connection that was quiet before: the upstream is on probation, the
+//! notification has cost a connection before, or the app is on hold and probes. A bare close then says something about it.
+
+mod aside;
+mod drive;
+mod settling;
+mod stock;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, error, info, info_span, warn};
+
+use self::aside::Aside;
+use self::settling::Settling;
+use self::stock::Stock;
+use crate::app::App;
+use crate::call::Call;
+use crate::config::AppConfig;
+use crate::counters::Counters;
+use crate::shared::Shared;
+use crate::store::{Row, Store, StoreDown};
+use crate::upstream::binary::Link;
+use crate::upstream::connect::{ConnectError, Connector};
+use crate::upstream::schedule::{Ended, Schedule};
+
+/// What an app's pushes go through.
+pub(crate) struct Dispatcher {
+    app: Arc<App>,
+    store: Store,
+    counters: Arc<Counters>,
+    connector: Connector,
+    quiet: Duration,
+    window: usize,
+    probe_interval: Duration,
+    schedule: Schedule,
+    stock: Stock,
+    aside: Aside,
+    settling: Settling,
+    lone: Option<Lone>,
+    /// A notification that has to be sent alone gets its turn only when others had theirs in between.
+    lone_turn: bool,
+    probe: Call<Result<Option<Row>, StoreDown>>,
+    /// When the next one is due, while the app is on hold.
+    probe_at: Option<Instant>,
+}
+
+/// A notification that is sent alone.
+struct Lone {
+    row: Row,
+    /// For an app on hold: the outcome is not held against the notification.
+    probe: bool,
+    sent: bool,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(
+        app: Arc<App>,
+        config: &AppConfig,
+        connector: Connector,
+        shared: &Shared,
+    ) -> Self {
+        let upstream = &config.upstream;
+        let (base, max) = (upstream.backoff_base, upstream.backoff_max);
+        let now = Instant::now();
+        let store = shared.store.clone();
+        // An app that was on hold before the restart is tried at once: somebody may have seen to it.
+        let probe_at = app.rules().held().map(|_| now);
+        Self {
+            stock: Stock::new(Arc::clone(&app), store.clone()),
+            settling: Settling::new(Arc::clone(&app), store.clone(), shared.open.clone()),
+            app,
+            store,
+            counters: Arc::clone(&shared.counters),
+            connector,
+            quiet: upstream.quiet_period,
+            window: upstream.window,
+            probe_interval: config.probe_interval,
+            schedule: Schedule::new(base, max),
+            aside: Aside::new(base, max, now.into_std()),
+            lone: None,
+            lone_turn: true,
+            probe: Call::none(),
+            probe_at,
+        }
+    }
+
+    /// Sends until told to stop; then waits for what is on its way.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), StoreDown> {
+        let App {
+            topic, environment, ..
+        } = &*self.app;
+        let span = info_span!("upstream", topic, %environment, address = %self.connector.address);
+        async {
+            while let Some(link) = self.connect(&stop).await? {
+                self.drive(link, &stop).await?;
+            }
+            Ok(())
+        }
+        .instrument(span)
+        .await
+    }
+
+    /// The next connection; `None`: it is time to stop.
+    async fn connect(&mut self, stop: &CancellationToken) -> Result<Option<Link>, StoreDown> {
+        loop {
+            let attempt = async {
+                sleep(self.schedule.pause(fastrand::f64())).await;
+                self.connector.connect().await
+            };
+            let Some(connected) = stop.run_until_cancelled(attempt).await else {
+                return Ok(None);
+            };
+            let problem = match connected {
+                Ok(stream) => {
+                    info!("connected");
+                    self.counters.upstream_connections.add(1);
+                    return Ok(Some(Link::new(
+                        stream,
+                        self.quiet,
+                        self.window,
+                        self.connector.write_timeout,
+                    )));
+                }
+                Err(problem) => problem,
+            };
+            self.counters.upstream_failures.add(1);
+            self.schedule.ended(Ended::Unreachable);
+            let source = std::error::Error::source(&problem);
+            match problem {
+                ConnectError::Refused(alert) => self.refused(alert).await?,
+                ConnectError::Own(_) => error!(%problem, "not connected: someone must act"),
+                _ => warn!(%problem, source, "not connected"),
+            }
+        }
+    }
+
+    /// Upstream does not take our certificate: that is no notification's fault, and someone must act.
+    async fn refused(
+        &mut self,
+        alert: tokio_rustls::rustls::AlertDescription,
+    ) -> Result<(), StoreDown> {
+        warn!(?alert, "the upstream refuses our certificate");
+        let reason = format!("the upstream refuses the app's certificate (alert {alert:?})");
+        if self.settling.hold(reason) {
+            // The first connection that is let in again is tried at once.
+            self.probe_at = Some(Instant::now());
+        }
+        self.settling.finish().await
+    }
+
+    fn is_held(&self) -> bool {
+        self.app.rules().held().is_some()
+    }
+}

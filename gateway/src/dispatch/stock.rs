@@ -1,0 +1,97 @@
+//! What was paged from the store and not yet sent.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::call::Call;
+use crate::store::{Committed, Row, RowId, Store, StoreDown};
+
+/// Rows of one page at most, and the stock from which on the next one is asked for.
+const PAGE_ROWS_MAX: usize = 1_000;
+
+/// Payload bytes of one page at most.
+const PAGE_BYTES_MAX: usize = 1 << 20;
+
+/// The part of an app's backlog that is in memory.
+pub(crate) struct Stock {
+    app: Arc<App>,
+    store: Store,
+    committed: watch::Receiver<Committed>,
+    rows: VecDeque<Row>,
+    /// Everything up to here was paged since the last [`Stock::rewind`].
+    cursor: Option<RowId>,
+    page: Call<Result<Page, StoreDown>>,
+}
+
+struct Page {
+    rows: Vec<Row>,
+    /// Nothing up to here is missing from it, unless it is full.
+    newest: Option<RowId>,
+}
+
+impl Stock {
+    pub(crate) fn new(app: Arc<App>, store: Store) -> Self {
+        Self {
+            committed: app.committed.clone(),
+            app,
+            store,
+            rows: VecDeque::new(),
+            cursor: None,
+            page: Call::none(),
+        }
+    }
+
+    /// The next row in order.
+    pub(crate) fn take(&mut self) -> Option<Row> {
+        self.rows.pop_front()
+    }
+
+    /// Whether there is nothing to take now nor on its way here.
+    pub(crate) fn is_dry(&self) -> bool {
+        self.rows.is_empty()
+            && !self.page.is_under_way()
+            && self.cursor >= self.committed.borrow().newest
+    }
+
+    /// Asks for the next page, if it is time.
+    pub(crate) fn fetch(&mut self) {
+        let newest = self.committed.borrow_and_update().newest;
+        if self.page.is_under_way() || self.rows.len() >= PAGE_ROWS_MAX || self.cursor >= newest {
+            return;
+        }
+        let (store, app, after) = (self.store.clone(), self.app.id, self.cursor);
+        self.page.start(async move {
+            let rows = store
+                .page(app, after, PAGE_ROWS_MAX, PAGE_BYTES_MAX)
+                .await?;
+            Ok(Page { rows, newest })
+        });
+    }
+
+    /// Waits until [`Stock::fetch`] or [`Stock::take`] may have more to do. Can be dropped and called again.
+    pub(crate) async fn arrival(&mut self) -> Result<(), StoreDown> {
+        tokio::select! {
+            page = self.page.answer() => {
+                let Page { rows, newest } = page?;
+                self.cursor = rows.last().map(|row| row.id).or(newest).max(self.cursor);
+                self.rows.extend(rows);
+            }
+            changed = self.committed.changed() => if changed.is_err() {
+                // The store has stopped; whoever asks it next is told.
+                return pending().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts again with the oldest unsettled row.
+    pub(crate) fn rewind(&mut self) {
+        self.rows.clear();
+        self.page.forget();
+        self.cursor = None;
+    }
+}

@@ -1,0 +1,289 @@
+//! One connection to a binary upstream: the driver around [`client::Session`].
+//!
+//! Rows are put in with [`Link::send`] while there is [`Link::room`]; everything else is one future, [`Link::next`], which
+//! writes and reads at the same time, because the upstream's six bytes may come while it no longer takes ours. It can be
+//! dropped at any await and called again.
+
+use std::io;
+use std::time::Duration;
+
+use apns_proto::client::{self, Outcome};
+use apns_proto::{ErrorPacket, Push, TooLong};
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::client::TlsStream;
+use tracing::{debug, warn};
+
+use crate::contract::Pushed;
+use crate::store::Row;
+use crate::upstream::connect::refusal;
+
+/// Encoded frames from which on a write begins: one TLS record.
+const WRITE_LEN: usize = 16 * 1024;
+
+/// An error packet is six bytes, and the upstream says nothing else.
+const READ_LEN: usize = 64;
+
+/// How long an error packet is looked for after the connection broke while we were writing.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How long the rest of an answer may take once its first byte is there.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long our close_notify may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A live connection and what is on it.
+pub(crate) struct Link {
+    reader: ReadHalf<TlsStream<TcpStream>>,
+    writer: WriteHalf<TlsStream<TcpStream>>,
+    session: client::Session<Pushed>,
+    quiet: Duration,
+    write_timeout: Duration,
+    inbox: BytesMut,
+    outbox: BytesMut,
+    wire: Wire,
+    /// When a write last got further, or the connection was made.
+    touched: Instant,
+    opened: Instant,
+    /// Until when the rest of an answer has to be there.
+    answer_by: Option<Instant>,
+}
+
+/// Where the write is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wire {
+    Idle,
+    Writing,
+    /// TLS has it all; the kernel has not.
+    Flushing,
+    /// Writing failed; until then something may still be read.
+    Broken {
+        until: Instant,
+    },
+}
+
+/// What happened on the connection.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// What was sent is written: there is room.
+    Written,
+    /// These are confirmed by the upstream's silence.
+    Confirmed(Vec<Pushed>),
+    /// It is over.
+    Ended(End),
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// With an answer.
+    Packet(ErrorPacket),
+    /// Without one that can be understood.
+    Bare(Bare),
+}
+
+/// Why there was no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Bare {
+    #[error("the upstream closed the connection without a word")]
+    Closed,
+    #[error("the upstream took nothing for {0:?}")]
+    Stalled(Duration),
+    #[error("the upstream refuses our certificate (alert {0:?})")]
+    Refused(tokio_rustls::rustls::AlertDescription),
+    #[error("the upstream said something that is no error packet")]
+    Gibberish,
+    #[error("the connection broke")]
+    Broken(#[source] io::Error),
+}
+
+impl Link {
+    pub(crate) fn new(
+        stream: TlsStream<TcpStream>,
+        quiet: Duration,
+        window: usize,
+        write_timeout: Duration,
+    ) -> Self {
+        let (reader, writer) = split(stream);
+        let now = Instant::now();
+        Self {
+            reader,
+            writer,
+            session: client::Session::new(quiet, window),
+            quiet,
+            write_timeout,
+            inbox: BytesMut::with_capacity(READ_LEN),
+            outbox: BytesMut::with_capacity(WRITE_LEN + 4_096),
+            wire: Wire::Idle,
+            touched: now,
+            opened: now,
+            answer_by: None,
+        }
+    }
+
+    /// Whether another row may be sent now.
+    pub(crate) fn room(&self) -> bool {
+        self.wire == Wire::Idle && self.outbox.len() < WRITE_LEN && self.session.room() > 0
+    }
+
+    /// Rows sent and not yet confirmed.
+    pub(crate) fn pending_len(&self) -> usize {
+        self.session.pending_len()
+    }
+
+    /// Since when nothing at all has been on its way, if so.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        (self.wire == Wire::Idle && self.outbox.is_empty() && self.pending_len() == 0)
+            .then_some(self.touched)
+    }
+
+    /// Whether it has lasted a quiet period.
+    pub(crate) fn survived(&self) -> bool {
+        self.opened.elapsed() >= self.quiet
+    }
+
+    /// Puts a row in line to be written. Its payload is not kept: what has to be sent again is read from the store again.
+    pub(crate) fn send(&mut self, row: &Row) -> Result<(), TooLong> {
+        let push = Push {
+            token: row.token.as_bytes(),
+            payload: &row.payload,
+            expiry: row.expiry,
+            priority: row.priority,
+        };
+        self.session
+            .push(&push, Pushed::from(row), &mut self.outbox)
+            .map(drop)
+    }
+
+    /// Drives the connection to the next event.
+    pub(crate) async fn next(&mut self) -> Event {
+        loop {
+            let now = Instant::now();
+            let confirmed = self.session.confirmed(now.into_std());
+            if !confirmed.is_empty() {
+                return Event::Confirmed(confirmed);
+            }
+            if self.wire == Wire::Idle && !self.outbox.is_empty() {
+                self.session.write_started(now.into_std());
+                self.wire = Wire::Writing;
+                self.touched = now;
+            }
+            let confirmation = self.session.next_confirmation().map(Instant::from_std);
+            let give_up = match self.wire {
+                Wire::Idle => None,
+                Wire::Writing | Wire::Flushing => Some(self.touched + self.write_timeout),
+                Wire::Broken { until } => Some(until),
+            };
+            let give_up = give_up.into_iter().chain(self.answer_by).min();
+            // What the upstream says comes first: it decides what everything else means.
+            tokio::select! {
+                biased;
+                read = self.reader.read_buf(&mut self.inbox) => {
+                    if let Some(end) = self.heard(read) {
+                        return Event::Ended(end);
+                    }
+                }
+                put = put_out(&mut self.writer, &mut self.outbox, self.wire), if matches!(self.wire, Wire::Writing | Wire::Flushing) => match put {
+                    Ok(Put::Wrote) => {
+                        self.touched = Instant::now();
+                        if self.outbox.is_empty() {
+                            self.wire = Wire::Flushing;
+                        }
+                    }
+                    Ok(Put::Flushed) => {
+                        let now = Instant::now();
+                        self.session.write_finished(now.into_std());
+                        self.wire = Wire::Idle;
+                        self.touched = now;
+                        return Event::Written;
+                    }
+                    Err(error) => self.broke(&error),
+                },
+                () = sleep_until(confirmation.unwrap_or(now)), if confirmation.is_some() => {}
+                () = sleep_until(give_up.unwrap_or(now)), if give_up.is_some() => {
+                    return Event::Ended(End::Bare(match self.wire {
+                        Wire::Broken { .. } => Bare::Closed,
+                        _ if self.answer_by.is_some() => Bare::Gibberish,
+                        _ => Bare::Stalled(self.write_timeout),
+                    }));
+                }
+            }
+        }
+    }
+
+    fn broke(&mut self, error: &io::Error) {
+        debug!(%error, "writing failed; listening for the reason");
+        self.wire = Wire::Broken {
+            until: Instant::now() + LAST_WORDS,
+        };
+    }
+
+    /// Makes sense of a read; `None`: not yet.
+    fn heard(&mut self, read: io::Result<usize>) -> Option<End> {
+        match read {
+            // Without a close_notify the end is as good: rustls reports it as an error.
+            Ok(0) => Some(End::Bare(Bare::Closed)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Some(End::Bare(Bare::Closed))
+            }
+            Err(error) => Some(End::Bare(match refusal(&error) {
+                Some(alert) => Bare::Refused(alert),
+                None => Bare::Broken(error),
+            })),
+            Ok(_) => match self.session.receive(&mut self.inbox) {
+                None => {
+                    self.answer_by
+                        .get_or_insert_with(|| Instant::now() + ANSWER_TIMEOUT);
+                    None
+                }
+                Some(Ok(packet)) => Some(End::Packet(packet)),
+                Some(Err(error)) => {
+                    warn!(%error, "the upstream does not speak the binary protocol");
+                    Some(End::Bare(Bare::Gibberish))
+                }
+            },
+        }
+    }
+
+    /// What became of everything that was on it.
+    pub(crate) fn finish(self, end: &End) -> Outcome<Pushed> {
+        let packet = match end {
+            End::Packet(packet) => Some(*packet),
+            End::Bare(_) => None,
+        };
+        self.session.finish(packet)
+    }
+
+    /// Ends it from our side, in good order.
+    pub(crate) async fn close(mut self) -> Outcome<Pushed> {
+        if timeout(CLOSE_TIMEOUT, self.writer.shutdown())
+            .await
+            .is_err()
+        {
+            debug!("the upstream did not take our close in time");
+        }
+        self.session.finish(None)
+    }
+}
+
+/// A step of the write.
+enum Put {
+    Wrote,
+    Flushed,
+}
+
+/// Takes the write one step further; can be dropped while it waits.
+async fn put_out(
+    writer: &mut WriteHalf<TlsStream<TcpStream>>,
+    outbox: &mut BytesMut,
+    wire: Wire,
+) -> io::Result<Put> {
+    if wire == Wire::Writing {
+        writer.write_buf(outbox).await.map(|_| Put::Wrote)
+    } else {
+        writer.flush().await.map(|()| Put::Flushed)
+    }
+}

@@ -1,0 +1,138 @@
+//! Connecting to an upstream: name, TCP, TLS, all under one deadline.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::SockRef;
+use thiserror::Error;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{self, AlertDescription, ClientConfig};
+
+use crate::config::HostPort;
+use crate::own::OwnListeners;
+
+/// What the kernel may hold of our writes; Linux keeps twice as much for its own bookkeeping. Bytes in there look
+/// written to us: should the connection break, this bounds what may have been lost unseen.
+const SEND_BUFFER_LEN: u32 = 64 * 1024;
+
+/// One address to connect to, with everything that takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Connector {
+    pub(crate) address: HostPort,
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) own: OwnListeners,
+    pub(crate) timeout: Duration,
+    /// Written data that is not acknowledged for so long breaks the connection.
+    pub(crate) write_timeout: Duration,
+}
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub(crate) enum ConnectError {
+    #[error("not connected within {0:?}")]
+    Timeout(Duration),
+    #[error("the name cannot be looked up")]
+    Lookup(#[source] io::Error),
+    #[error("the name has no address")]
+    NoAddress,
+    #[error("{0} is one of our own listeners")]
+    Own(std::net::SocketAddr),
+    #[error("no connection")]
+    Tcp(#[source] io::Error),
+    #[error("the upstream's certificate cannot be checked against this name")]
+    Name,
+    /// An alert that is about who we are.
+    #[error("the upstream refuses our certificate (alert {0:?})")]
+    Refused(AlertDescription),
+    #[error("the TLS handshake failed")]
+    Tls(#[source] io::Error),
+}
+
+impl Connector {
+    /// Connects to the first address of the name that answers.
+    pub(crate) async fn connect(&self) -> Result<TlsStream<TcpStream>, ConnectError> {
+        timeout(self.timeout, self.connect_in_time())
+            .await
+            .map_err(|_| ConnectError::Timeout(self.timeout))?
+    }
+
+    async fn connect_in_time(&self) -> Result<TlsStream<TcpStream>, ConnectError> {
+        let name =
+            ServerName::try_from(self.address.host().to_owned()).map_err(|_| ConnectError::Name)?;
+        let socket = self.connect_tcp().await?;
+        apns_net::socket::tune(&socket).map_err(ConnectError::Tcp)?;
+        #[cfg(target_os = "linux")]
+        SockRef::from(&socket)
+            .set_tcp_user_timeout(Some(self.write_timeout))
+            .map_err(ConnectError::Tcp)?;
+        TlsConnector::from(Arc::clone(&self.tls))
+            .connect(name, socket)
+            .await
+            .map_err(|error| match refusal(&error) {
+                Some(alert) => ConnectError::Refused(alert),
+                None => ConnectError::Tls(error),
+            })
+    }
+
+    async fn connect_tcp(&self) -> Result<TcpStream, ConnectError> {
+        let addresses = lookup_host((self.address.host(), self.address.port()))
+            .await
+            .map_err(ConnectError::Lookup)?;
+        let mut outcome = Err(ConnectError::NoAddress);
+        for address in addresses {
+            if self.own.reached_by(address) {
+                return Err(ConnectError::Own(address));
+            }
+            let socket = match address {
+                std::net::SocketAddr::V4(_) => TcpSocket::new_v4(),
+                std::net::SocketAddr::V6(_) => TcpSocket::new_v6(),
+            }
+            .map_err(ConnectError::Tcp)?;
+            socket
+                .set_send_buffer_size(SEND_BUFFER_LEN)
+                .map_err(ConnectError::Tcp)?;
+            match socket.connect(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => outcome = Err(ConnectError::Tcp(error)),
+            }
+        }
+        outcome
+    }
+
+    /// An address of ours that the name leads to, as far as that can be found out now.
+    pub(crate) async fn own_address(&self) -> Option<std::net::SocketAddr> {
+        let addresses = timeout(
+            self.timeout,
+            lookup_host((self.address.host(), self.address.port())),
+        )
+        .await;
+        addresses
+            .ok()?
+            .ok()?
+            .find(|&address| self.own.reached_by(address))
+    }
+}
+
+/// The alert by which the peer says that it does not take our certificate; under TLS 1.3 it comes with the first read.
+pub(crate) fn refusal(error: &io::Error) -> Option<AlertDescription> {
+    use AlertDescription as A;
+    let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    match inner {
+        rustls::Error::AlertReceived(
+            alert @ (A::BadCertificate
+            | A::UnsupportedCertificate
+            | A::CertificateRevoked
+            | A::CertificateExpired
+            | A::CertificateUnknown
+            | A::CertificateRequired
+            | A::UnknownCA
+            | A::AccessDenied),
+        ) => Some(*alert),
+        _ => None,
+    }
+}
