@@ -1,10 +1,30 @@
 //! Acts as APNs and delivers to fake iPhones, offline.
+//!
+//! ```text
+//! provider ──▶ face/binary   :2195 ──▶ ┌───────┐ ◀──▶ face/courier :5223 ◀──TLS──▶ phone_link ── phone
+//! provider ◀── face/feedback :2196 ◀── │ world │
+//!                                      └───────┘
+//! app_server: the provider of a company of one's own; apps post their tokens to it, it pushes
+//! ```
+//!
+//! [`world`] and [`phone`] are pure: what they do follows from their arguments. A face turns a socket's bytes into calls on the
+//! world; [`phone_link`] does the same for a phone. [`Simulator::start`] starts it all; `apns-simulator run` is a shell around it.
 
 pub mod app_server;
+mod config;
 pub mod dial;
 pub mod event;
+mod face;
 mod io_step;
 pub mod phone;
+pub mod phone_link;
+mod shared;
+mod start;
 pub mod token_text;
 pub mod virtual_phone;
+mod wait;
 pub mod world;
+
+pub use config::{Config, Timeouts};
+pub use start::{Handle, Simulator, StartError};
+pub use wait::NotInTime;

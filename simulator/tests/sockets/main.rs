@@ -2,4 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod app_server;
+mod binary;
+mod feedback;
+mod flow;
 mod support;

@@ -1,18 +1,33 @@
-//! What the tests on real sockets share: certificates, an HTTP client of a dozen lines.
+//! What the tests share: certificates, a simulator with its phones, a provider that writes bytes, an HTTP client of a dozen lines.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use apns_certs::{Ca, KeyKind, Kind, PushCertificate};
 use apns_net::credentials::Identity;
-use apns_net::tls::Roots;
+use apns_net::tls::{Roots, client_config};
+use apns_proto::Token;
+use apns_simulator::phone::{Phone, Types};
+use apns_simulator::phone_link::{LinkConfig, PhoneLink};
+use apns_simulator::{Config, Handle, Simulator};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// Nothing a test waits for takes longer; what does is broken.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) const TOPIC: &str = "com.example.Mail";
+/// The second push app of every phone: an uninstall of the first leaves feedback only while there is another [C-15].
+pub(crate) const SECOND: &str = "com.example.Mail.second";
+
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, what)
+        .await
+        .expect("it happens in time")
+}
 
 /// A certificate authority of the test's own, and what it issues.
 pub(crate) struct Portal {
@@ -35,23 +50,164 @@ impl Portal {
     }
 
     pub(crate) fn push(&self, kind: Kind, topic: &str) -> Identity {
-        self.ca
-            .push(&PushCertificate {
-                key: KeyKind::P256,
-                ..PushCertificate::new(kind, topic)
-            })
-            .unwrap()
-            .identity()
-            .unwrap()
+        self.mint(&PushCertificate {
+            key: KeyKind::P256,
+            ..PushCertificate::new(kind, topic)
+        })
+    }
+
+    pub(crate) fn mint(&self, push: &PushCertificate) -> Identity {
+        self.ca.push(push).unwrap().identity().unwrap()
     }
 
     pub(crate) fn provider(&self) -> Identity {
         self.push(Kind::Universal, TOPIC)
     }
 
+    pub(crate) fn device(&self, name: &str) -> Identity {
+        self.ca.device(name).unwrap().identity().unwrap()
+    }
+
     pub(crate) fn roots(&self) -> Roots {
         Roots::Certificates(vec![self.ca.certificate_der().clone()])
     }
+}
+
+/// A simulator and its portal.
+pub(crate) struct Scene {
+    pub(crate) portal: Portal,
+    pub(crate) simulator: Handle,
+}
+
+impl Scene {
+    pub(crate) async fn set() -> Self {
+        Self::set_with(|_| {}).await
+    }
+
+    pub(crate) async fn set_with(change: impl FnOnce(&mut Config)) -> Self {
+        let portal = Portal::open();
+        let mut config = Config::new(portal.server(), vec![portal.ca.certificate_der().clone()]);
+        change(&mut config);
+        let simulator = Simulator::start(config).await.unwrap();
+        Self { portal, simulator }
+    }
+
+    /// A phone with two push apps, and the first one's token.
+    pub(crate) async fn phone(&self, name: &str) -> (PhoneLink, Token) {
+        let mut phone = Phone::new(name);
+        for topic in [TOPIC, SECOND] {
+            phone.install(topic, "Mail", true).unwrap();
+            phone.register(topic, Types::ALL).unwrap();
+        }
+        let link = self.link(phone);
+        let token = link.token(TOPIC, DEADLINE).await.unwrap();
+        link.token(SECOND, DEADLINE).await.unwrap();
+        (link, token)
+    }
+
+    pub(crate) fn link(&self, phone: Phone) -> PhoneLink {
+        let config = LinkConfig {
+            courier: self.simulator.courier().into(),
+            identity: self.portal.device(phone.name()),
+            roots: self.portal.roots(),
+            app_server: None,
+            events: None,
+        };
+        PhoneLink::start(phone, config).unwrap()
+    }
+
+    /// A provider's connection to the binary port.
+    pub(crate) async fn provider(&self) -> TlsStream<TcpStream> {
+        let identity = self.portal.provider();
+        dial(
+            self.simulator.binary(),
+            Some(&identity),
+            self.portal.roots(),
+        )
+        .await
+        .unwrap()
+    }
+
+    /// A provider's connection to the feedback service.
+    pub(crate) async fn reader(&self) -> TlsStream<TcpStream> {
+        let identity = self.portal.provider();
+        dial(
+            self.simulator.feedback(),
+            Some(&identity),
+            self.portal.roots(),
+        )
+        .await
+        .unwrap()
+    }
+}
+
+/// TCP and handshake.
+pub(crate) async fn dial(
+    address: SocketAddr,
+    identity: Option<&Identity>,
+    roots: Roots,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let tls = client_config(identity, roots).unwrap();
+    soon(async {
+        let tcp = TcpStream::connect(address).await?;
+        TlsConnector::from(Arc::clone(&tls))
+            .connect(address.ip().into(), tcp)
+            .await
+    })
+    .await
+}
+
+/// Everything the server says until it closes.
+pub(crate) async fn to_the_end(stream: &mut TlsStream<TcpStream>) -> Vec<u8> {
+    let mut said = Vec::new();
+    soon(stream.read_to_end(&mut said)).await.unwrap();
+    said
+}
+
+/// Command 2 with all five items, [P-12]: identifier, no expiry, priority 10.
+pub(crate) fn framed(identifier: u32, token: &[u8], payload: &str) -> Vec<u8> {
+    let mut items = Vec::new();
+    let mut item = |id: u8, value: &[u8]| {
+        items.push(id);
+        items.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
+        items.extend(value);
+    };
+    item(1, token);
+    item(2, payload.as_bytes());
+    item(3, &identifier.to_be_bytes());
+    item(4, &[0x7f, 0xff, 0xff, 0xff]);
+    item(5, &[10]);
+    let mut frame = vec![2];
+    frame.extend(u32::try_from(items.len()).unwrap().to_be_bytes());
+    frame.extend(items);
+    frame
+}
+
+/// A payload that shows `text`.
+pub(crate) fn alert(text: impl std::fmt::Display) -> String {
+    format!(r#"{{"aps":{{"alert":"{text}"}}}}"#)
+}
+
+/// The payloads a phone has received, in order.
+pub(crate) fn received(phone: &PhoneLink) -> Vec<String> {
+    phone.with(|phone| {
+        phone
+            .history()
+            .map(|received| String::from_utf8(received.payload.to_vec()).unwrap())
+            .collect()
+    })
+}
+
+/// Waits until a phone has received exactly these payloads, in this order.
+pub(crate) async fn has_received(phone: &PhoneLink, payloads: &[String]) {
+    let last = payloads.last().expect("something to wait for").clone();
+    phone
+        .received(DEADLINE, move |received| {
+            received.payload == last.as_bytes()
+        })
+        .await
+        .unwrap();
+    assert_eq!(received(phone), payloads);
 }
 
 /// One HTTP request on a connection of its own: status and JSON body.
@@ -65,16 +221,14 @@ pub(crate) async fn http(
         "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let exchange = async {
+    let answer = soon(async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer
-    };
-    let answer = tokio::time::timeout(DEADLINE, exchange)
-        .await
-        .expect("the app server answers in time");
+    })
+    .await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, serde_json::from_str(body).unwrap_or(Value::Null))

@@ -1,0 +1,98 @@
+//! The feedback face, port 2196: the list of the certificate's topic, at once and to the end [P-50].
+
+use std::io;
+use std::sync::Arc;
+
+use apns_net::linger::{Linger, LingerEnd, linger};
+use apns_net::listen::Accepted;
+use apns_proto::feedback::{Tuple, write_len};
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, info, info_span, warn};
+
+use crate::config::Timeouts;
+use crate::shared::Shared;
+use crate::world::Provider;
+
+/// Serves one reader.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    timeouts: Timeouts,
+    accepted: Accepted,
+    stop: CancellationToken,
+) {
+    let Accepted {
+        mut stream,
+        peer,
+        certificate,
+    } = accepted;
+    let Some(provider) = shared.provider(&certificate) else {
+        return; // The listener's policy requires a topic.
+    };
+    let span = info_span!("feedback", %peer, topic = provider.topic());
+    let serving = async {
+        tokio::select! {
+            () = list(&shared, timeouts, &provider, &mut stream) => {}
+            () = stop.cancelled() => {}
+        }
+    };
+    Box::pin(serving).instrument(span).await;
+}
+
+/// Clears what was read, and only that, once the reader has closed in its turn: then it has everything [P-53].
+async fn list(
+    shared: &Shared,
+    timeouts: Timeouts,
+    provider: &Provider,
+    stream: &mut TlsStream<TcpStream>,
+) {
+    let snapshot = shared.with(|world, _| world.feedback(provider));
+    let tuples = snapshot.tuples.len();
+    match timeout(timeouts.write, write(stream, &snapshot.tuples)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            warn!(%error, tuples, "the reader broke off: its list stays");
+            return;
+        }
+        Err(_) => {
+            warn!(after = ?timeouts.write, tuples, "the reader does not read: its list stays");
+            return;
+        }
+    }
+    let close = Linger {
+        idle: timeouts.reader_close,
+        total: timeouts.reader_close,
+    };
+    match linger(stream, close).await.end {
+        LingerEnd::PeerClosed if tuples == 0 => debug!("read an empty list"),
+        LingerEnd::PeerClosed => {
+            info!(tuples, "read: the list is cleared");
+            shared.with(|world, now| world.feedback_read(now, provider, &snapshot));
+        }
+        end => {
+            warn!(
+                ?end,
+                tuples, "the reader did not close after the end of the list: its list stays"
+            );
+        }
+    }
+}
+
+/// Whole tuples in each write, and so in each record [P-55].
+async fn write(stream: &mut TlsStream<TcpStream>, mut tuples: &[Tuple]) -> io::Result<()> {
+    let mut record = BytesMut::new();
+    while !tuples.is_empty() {
+        let (now, later) = tuples.split_at(write_len(tuples));
+        for tuple in now {
+            tuple.encode(&mut record).map_err(io::Error::other)?;
+        }
+        stream.write_all(&record).await?;
+        record.clear();
+        tuples = later;
+    }
+    stream.flush().await
+}
