@@ -359,7 +359,8 @@ impl Tasks {
     }
 
     async fn watch(&mut self, shared: &Shared) -> Result<(), Failure> {
-        loop {
+        // The store never ends by itself: what is waited for is the tasks.
+        while !(self.listeners.is_empty() && self.workers.is_empty()) {
             tokio::select! {
                 down = shared.store.stopped() => return Err(down.into()),
                 Some(ended) = self.listeners.join_next() => {
@@ -378,9 +379,9 @@ impl Tasks {
                         return Err(ended_early(name));
                     }
                 }
-                else => return Ok(()),
             }
         }
+        Ok(())
     }
 }
 
