@@ -15,7 +15,8 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme,
+    AlertDescription, CertificateError, DigitallySignedStruct, DistinguishedName, OtherError,
+    SignatureScheme,
 };
 
 use super::TlsError;
@@ -186,8 +187,10 @@ impl ClientVerifier {
         let chains = self.chains.as_ref().ok_or_else(unknown_issuer)?;
         match chains.verify_client_cert(end_entity, intermediates, now) {
             Ok(_) => Ok(()),
-            // Another CA of the same name: that of a development set which has been minted anew since.
-            Err(rustls::Error::InvalidCertificate(CertificateError::BadSignature)) => {
+            // Another CA of the same name: that of a development set which has been minted anew since. Its key may be of another kind.
+            Err(rustls::Error::InvalidCertificate(error))
+                if AlertDescription::from(error.clone()) == AlertDescription::DecryptError =>
+            {
                 Err(unknown_issuer())
             }
             // `openssl req -x509` marks what it makes as a CA, which the library will not have as a client: true, but
@@ -214,6 +217,17 @@ impl ClientVerifier {
             self.verify_chain(end_entity, intermediates, now)
                 .map_err(|error| (explain(&error, certificate, now), error))?;
         }
+        let unfit = if policy.devices_only && certificate.is_push() {
+            Some(Refusal::NotADevice)
+        } else if policy.require_topic && !pinned && certificate.topic.is_none() {
+            Some(Refusal::NoTopic)
+        } else {
+            None
+        };
+        if let Some(unfit) = unfit {
+            let error = CertificateError::Other(OtherError(Arc::new(unfit.clone())));
+            return Err((unfit, error.into()));
+        }
         if let Some(listener) = policy.environment
             && !certificate.permits(listener)
             && !(pinned && certificate.environments.is_empty())
@@ -224,15 +238,7 @@ impl ClientVerifier {
             };
             return Err((refusal, CertificateError::Revoked.into()));
         }
-        let unfit = if policy.devices_only && certificate.is_push() {
-            Refusal::NotADevice
-        } else if policy.require_topic && !pinned && certificate.topic.is_none() {
-            Refusal::NoTopic
-        } else {
-            return Ok(());
-        };
-        let error = CertificateError::Other(OtherError(Arc::new(unfit.clone())));
-        Err((unfit, error.into()))
+        Ok(())
     }
 }
 
