@@ -4,17 +4,8 @@
 ci:
     bash .ci/run
 
-# The whole flow, once.
-demo:
-    cargo run --release --bin apns-demo -- --once
-
 test:
     cargo test --workspace
-
-# node-apn 1.7.8 against simulator and gateway (needs node and npm).
-third-party:
-    npm ci --ignore-scripts --no-audit --no-fund --prefix tests/rig/clients/node-apn
-    cargo test -p apns-rig --features third-party --test third_party
 
 fmt:
     cargo fmt --all --check
@@ -28,7 +19,3 @@ doc:
 # Fuzz one decoder (`decode`, `courier`, `answer`) for some seconds, from the committed corpus.
 fuzz target="decode" seconds="60":
     proto/fuzz/run {{target}} {{seconds}}
-
-# The SIGKILL test, many times over.
-kill times="20":
-    for n in $(seq {{times}}); do cargo test -p apns-rig --test kill || exit 1; done

@@ -94,6 +94,18 @@ impl Ledger {
         self.column("SELECT token FROM dead_token ORDER BY inserted_at, token")
     }
 
+    /// Says whether this many feedback tuples are kept.
+    ///
+    /// # Errors
+    ///
+    /// How many are.
+    pub fn has_feedback(&self, count: usize) -> Result<(), String> {
+        match self.column("SELECT token FROM feedback").len() {
+            kept if kept == count => Ok(()),
+            kept => Err(format!("{kept} tuples")),
+        }
+    }
+
     /// The payloads that are queued, in the order accepted.
     #[must_use]
     pub fn queued(&self) -> Vec<Vec<u8>> {
