@@ -292,5 +292,5 @@ async fn a_phone_is_no_provider() {
     let policy = ClientPolicy::providers(vec![ca.root()], Production);
     attempt(policy, &ca.issue(&Leaf::device()))
         .await
-        .assert_refused(CertificateRevoked, "is for no environment");
+        .assert_refused(CertificateUnknown, "names no topic");
 }
