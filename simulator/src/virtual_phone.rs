@@ -1,8 +1,9 @@
-//! A phone without a socket: messages are handed across between a [`Phone`] and a [`World`], the same ones that a courier connection would carry.
+//! A phone without a socket: frames are handed across between a [`Phone`] and a [`World`], the same ones that a courier connection would carry.
 
 use std::time::SystemTime;
 
 use apns_net::credentials::{Environment, Pin};
+use apns_proto::courier::Message;
 
 use crate::event::Offline;
 use crate::phone::Phone;
@@ -40,27 +41,51 @@ impl VirtualPhone {
     /// When the world has no room for the phone.
     pub fn pump(&mut self, now: SystemTime, world: &mut World) -> Result<(), DeviceRefused> {
         loop {
-            let Some(connection) = self.line(now, world)? else {
-                return Ok(());
-            };
-            let mut moved = false;
-            for message in self.phone.take_messages() {
-                moved = true;
-                if world.receive(now, connection, message).is_err() {
-                    break; // The world has hung up; its outbox says so.
-                }
-            }
-            let outbox = world.outbox(connection, BATCH);
-            moved |= !outbox.messages.is_empty();
-            for message in outbox.messages {
-                self.phone.receive(now, message);
-            }
-            if outbox.close {
-                self.drop_line(now, world);
-            } else if !moved {
+            let spoke = self.speak(now, world)?;
+            let heard = self.hear(now, world);
+            if !spoke && !heard {
                 return Ok(());
             }
         }
+    }
+
+    /// Moves what the phone has to say, connecting and hanging up as it wants; whether there was anything.
+    ///
+    /// # Errors
+    ///
+    /// When the world has no room for the phone.
+    pub fn speak(&mut self, now: SystemTime, world: &mut World) -> Result<bool, DeviceRefused> {
+        let Some(connection) = self.line(now, world)? else {
+            return Ok(false);
+        };
+        let messages = self.phone.take_messages();
+        let spoke = !messages.is_empty();
+        for message in messages {
+            if world
+                .receive(now, connection, on_the_wire(message))
+                .is_err()
+            {
+                break; // The world has hung up; its outbox says so.
+            }
+        }
+        Ok(spoke)
+    }
+
+    /// Moves what the world has to say; whether there was anything. What the phone answers waits for [`speak`](Self::speak): a test that breaks the line in
+    /// between loses acknowledgements.
+    pub fn hear(&mut self, now: SystemTime, world: &mut World) -> bool {
+        let Some(connection) = self.connection else {
+            return false;
+        };
+        let outbox = world.outbox(connection, BATCH);
+        let heard = !outbox.messages.is_empty() || outbox.close;
+        for message in outbox.messages {
+            self.phone.receive(now, on_the_wire(message));
+        }
+        if outbox.close {
+            self.drop_line(now, world);
+        }
+        heard
     }
 
     /// The connection breaks, whoever wants what. The next [`pump`](Self::pump) makes a new one.
@@ -89,4 +114,9 @@ impl VirtualPhone {
         }
         Ok(self.connection)
     }
+}
+
+/// A message as the other side reads it: it goes through its frame, so that a phone without a socket sees what one with a socket does.
+fn on_the_wire(message: Message) -> Message {
+    Message::try_from(message.into_frame()).expect("a message's own frame is one")
 }

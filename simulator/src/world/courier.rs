@@ -18,6 +18,9 @@ use crate::event::{Dropped, Offline, RegistrationRefused, What};
 /// Bytes of a base token and of a device token made here; tokens of other lengths are only ever received.
 const TOKEN_LEN: usize = 32;
 
+/// Answers that wait to be written on one connection; a phone that asks and does not read is given up.
+const ANSWERS_MAX: usize = 1_000;
+
 /// The world has [`devices_max`](super::Bounds::devices_max) phones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no room for another phone")]
@@ -35,6 +38,9 @@ pub enum CourierFault {
     /// An acknowledgement of something that is not on its way.
     #[error("it acknowledged [C-07] {} which was not sent, or twice", id_text(.0))]
     NotSent([u8; 4]),
+    /// It asks, and does not read the answers.
+    #[error("it does not read its answers")]
+    AnswersUnread,
     /// Only servers say this.
     #[error("it said what only a server says")]
     ServerMessage,
@@ -102,7 +108,13 @@ impl World {
         let Some(&id) = self.connections.get(&connection) else {
             return Ok(()); // It has been given up already; the face will see.
         };
-        let said = self.said(now, connection, id, message);
+        let said = self.said(now, connection, id, message).and_then(|()| {
+            let line = self.device_mut(id).line_mut(connection);
+            match line.map_or(0, |line| line.unsaid()) {
+                0..=ANSWERS_MAX => Ok(()),
+                _ => Err(CourierFault::AnswersUnread),
+            }
+        });
         if let Err(fault) = said {
             let (device, why) = (self.device(id).public(), fault.to_string());
             self.events.record(now, What::CourierFault { device, why });
@@ -144,28 +156,28 @@ impl World {
         else {
             return;
         };
-        let refused = line.closing;
+        // A phone that was sent away [C-18] never was online.
+        if !line.closing {
+            let device = self.device(id).public();
+            self.events.record(now, What::Offline { device, why });
+        }
         for mut item in line.into_items() {
             item.storage = None;
-            let gone = self
-                .registrations
-                .get(&item.token)
-                .is_none_or(|registration| registration.gone);
-            match Keep::of(item.expiry.map(|expiry| expiry.0), now) {
-                _ if gone => self.drop_item(now, id, &item, Dropped::AppGone),
+            let keep = match self.registrations.get(&item.token) {
+                None => Keep::No(Dropped::TokenForgotten),
+                Some(registration) if registration.gone => Keep::No(Dropped::AppGone),
+                Some(_) => Keep::of(item.expiry.map(|expiry| expiry.0), now),
+            };
+            match keep {
                 Keep::No(why) => self.drop_item(now, id, &item, why),
                 Keep::Yes
                     if self.stored_len >= self.bounds.stored_max
-                        && !self.device(id).stored.contains_key(&item.hash) =>
+                        && !self.device(id).stored.contains_key(&item.token) =>
                 {
                     self.drop_item(now, id, &item, Dropped::NoRoom);
                 }
                 Keep::Yes => self.store(now, id, item),
             }
-        }
-        if !refused {
-            let device = self.device(id).public();
-            self.events.record(now, What::Offline { device, why });
         }
         self.wake_waiting(id);
     }
@@ -287,10 +299,10 @@ impl World {
 
     /// Puts what was kept on its way, oldest first, the last one marked [C-06].
     fn send_stored(&mut self, id: DeviceId) -> usize {
-        let hashes: Vec<_> = self.device(id).stored.keys().copied().collect();
-        let mut items: Vec<_> = hashes
-            .into_iter()
-            .filter_map(|hash| self.unstore(id, hash))
+        let tokens: Vec<_> = self.device(id).stored.keys().cloned().collect();
+        let mut items: Vec<_> = tokens
+            .iter()
+            .filter_map(|token| self.unstore(id, token))
             .collect();
         items.sort_by_key(|item| item.push);
         let len = items.len();
@@ -391,13 +403,7 @@ impl World {
         };
         let token = self.device_mut(id).tokens.remove(at);
         if let Some(registration) = self.registrations.remove(&token) {
-            if self
-                .device(id)
-                .stored
-                .get(&registration.hash)
-                .is_some_and(|item| item.token == token)
-                && let Some(item) = self.unstore(id, registration.hash)
-            {
+            if let Some(item) = self.unstore(id, &token) {
                 self.drop_item(now, id, &item, Dropped::TokenForgotten);
             }
             let device = self.device(id).public();

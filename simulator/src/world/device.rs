@@ -24,8 +24,8 @@ pub(super) struct DeviceEntry {
     pub(super) tokens: Vec<Token>,
     /// Topics the user does not want [C-05].
     pub(super) ignored: HashSet<TopicHash>,
-    /// One notification per app at most [C-12].
-    pub(super) stored: HashMap<TopicHash, Item>,
+    /// One notification per app at most [C-12], by its device token.
+    pub(super) stored: HashMap<Token, Item>,
     pub(super) line: Option<Line>,
     /// Somebody waits for room.
     pub(super) wanted: bool,
@@ -42,7 +42,7 @@ pub(super) struct Line {
     /// How many of those are notifications.
     out_items: usize,
     /// Written and not acknowledged, oldest first.
-    unacknowledged: VecDeque<([u8; 4], Item)>,
+    unacknowledged: VecDeque<Item>,
     /// The face has been woken and has not looked yet.
     pub(super) woken: bool,
     /// The face hangs up after writing what is there.
@@ -52,7 +52,7 @@ pub(super) struct Line {
 #[derive(Debug)]
 enum Out {
     Says(Message),
-    Item([u8; 4], Item),
+    Item(Item),
 }
 
 /// A notification on its way, or kept.
@@ -60,6 +60,8 @@ enum Out {
 pub(super) struct Item {
     /// The event of its acceptance.
     pub(super) push: u64,
+    /// What the phone acknowledges. However often it is sent, it is the same, so that a phone knows it again [C-17].
+    pub(super) id: [u8; 4],
     pub(super) token: Token,
     pub(super) topic: Arc<str>,
     pub(super) hash: TopicHash,
@@ -110,12 +112,16 @@ impl DeviceEntry {
             .filter(|line| line.connection == connection)
     }
 
+    /// A message id this phone has not seen, or not for four billion notifications.
+    pub(super) fn next_id(&mut self) -> [u8; 4] {
+        self.last_id = self.last_id.wrapping_add(1);
+        self.last_id.to_be_bytes()
+    }
+
     /// Puts a notification on its way. Nothing happens on a phone that is offline.
     pub(super) fn queue(&mut self, item: Item) {
         if let Some(line) = &mut self.line {
-            self.last_id = self.last_id.wrapping_add(1);
-            line.out
-                .push_back(Out::Item(self.last_id.to_be_bytes(), item));
+            line.out.push_back(Out::Item(item));
             line.out_items += 1;
         }
     }
@@ -148,15 +154,20 @@ impl Line {
         for out in self.out.drain(..len) {
             messages.push(match out {
                 Out::Says(message) => message,
-                Out::Item(id, item) => {
-                    let message = item.message(id);
+                Out::Item(item) => {
+                    let message = item.message();
                     self.out_items -= 1;
-                    self.unacknowledged.push_back((id, item));
+                    self.unacknowledged.push_back(item);
                     message
                 }
             });
         }
         messages
+    }
+
+    /// Answers that have not been written.
+    pub(super) fn unsaid(&self) -> usize {
+        self.out.len() - self.out_items
     }
 
     pub(super) fn is_drained(&self) -> bool {
@@ -165,34 +176,28 @@ impl Line {
 
     /// The notification an acknowledgement means. Phones acknowledge in order, so it is at the front.
     pub(super) fn acknowledged(&mut self, id: [u8; 4]) -> Option<Item> {
-        let at = self
-            .unacknowledged
-            .iter()
-            .position(|(sent, _)| *sent == id)?;
-        self.unacknowledged.remove(at).map(|(_, item)| item)
+        let at = self.unacknowledged.iter().position(|item| item.id == id)?;
+        self.unacknowledged.remove(at)
     }
 
     /// Everything that was on its way, oldest first.
     pub(super) fn into_items(self) -> impl Iterator<Item = Item> {
         let unwritten = self.out.into_iter().filter_map(|out| match out {
             Out::Says(_) => None,
-            Out::Item(_, item) => Some(item),
+            Out::Item(item) => Some(item),
         });
-        self.unacknowledged
-            .into_iter()
-            .map(|(_, item)| item)
-            .chain(unwritten)
+        self.unacknowledged.into_iter().chain(unwritten)
     }
 }
 
 impl Item {
-    fn message(&self, id: [u8; 4]) -> Message {
+    fn message(&self) -> Message {
         let since = self.accepted_at.duration_since(UNIX_EPOCH).ok();
         Message::Notification {
             token: self.token.clone(),
             topic: self.hash,
             payload: self.payload.clone(),
-            id,
+            id: self.id,
             expiry: self.expiry,
             timestamp_ns: since.and_then(|since| u64::try_from(since.as_nanos()).ok()),
             storage: self.storage,

@@ -20,7 +20,7 @@ mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use apns_net::credentials::Environment;
 use apns_proto::courier::TopicHash;
@@ -140,7 +140,7 @@ pub struct World {
     registrations: HashMap<Token, Registration>,
     stored_len: usize,
     /// What is stored and has an end: UNIX seconds, phone, app.
-    expiries: BTreeSet<(i64, DeviceId, TopicHash)>,
+    expiries: BTreeSet<(i64, DeviceId, Token)>,
     feedback: Lists,
     events: Events,
     wakes: Vec<Wake>,
@@ -190,12 +190,12 @@ impl World {
         self.expire(now);
         let known = self
             .registrations
-            .get(&notification.token)
-            .filter(|registration| {
+            .get_key_value(&notification.token)
+            .filter(|(_, registration)| {
                 registration.topic == provider.topic
                     && self.device(registration.device).environment == provider.environment
             });
-        let Some(registration) = known else {
+        let Some((token, registration)) = known else {
             let (status, clause) = (Status::INVALID_TOKEN, "P-37");
             let why = match self.registrations.get(&notification.token) {
                 None => "no phone has this token".to_owned(),
@@ -209,14 +209,16 @@ impl World {
                 now,
                 What::Rejected {
                     request,
-                    status: Some(status),
+                    // Command 0 has no answer [P-39].
+                    status: notification.answer_identifier().map(|_| status),
                     clause,
                     why,
                 },
             );
             return Pushed::Answer(Answer::Rejected { status, clause });
         };
-        let (id, topic, hash, gone) = (
+        let (token, id, topic, hash, gone) = (
+            token.clone(),
             registration.device,
             registration.topic.clone(),
             registration.hash,
@@ -241,7 +243,7 @@ impl World {
                 // What is there already gives way, so that its place is free.
                 Keep::Yes
                     if self.stored_len >= self.bounds.stored_max
-                        && !device.stored.contains_key(&hash) =>
+                        && !device.stored.contains_key(&token) =>
                 {
                     Route::Dropped(public, Dropped::NoRoom)
                 }
@@ -253,12 +255,13 @@ impl World {
             route: route.clone(),
         };
         let push = self.events.record(now, what);
-        let item = || Item {
+        let item = |id| Item {
             push,
-            token: notification.token.clone(),
+            id,
+            token,
             topic,
             hash,
-            // A copy: a phone that is offline for long would pin the read buffer it came in.
+            // A copy, as the token is the table's own: a phone that is offline for long would pin the read buffer it came in.
             payload: Bytes::copy_from_slice(&notification.payload),
             expiry: notification.expiry,
             priority: notification.priority,
@@ -267,12 +270,13 @@ impl World {
         };
         match route {
             Route::Queued(_) => {
-                let item = item();
-                self.device_mut(id).queue(item);
+                let device = self.device_mut(id);
+                let item = item(device.next_id());
+                device.queue(item);
                 self.wake_courier(id);
             }
             Route::Stored(_) => {
-                let item = item();
+                let item = item(self.device_mut(id).next_id());
                 self.store(now, id, item);
             }
             Route::Dropped(..) | Route::AppGone(_) => {}
@@ -287,7 +291,7 @@ impl World {
             environment: provider.environment,
             command: malformed.command,
             identifier: malformed.identifier,
-            token: malformed.token.clone(),
+            token: malformed.token.as_ref().map(Token::detached),
             frame: Bytes::copy_from_slice(&malformed.frame),
         };
         self.events.record(
@@ -295,7 +299,11 @@ impl World {
             What::Rejected {
                 request,
                 status: malformed.answer().map(|packet| packet.status),
-                clause: malformed.fault.clause(),
+                clause: if malformed.farewell() {
+                    "P-44"
+                } else {
+                    malformed.fault.clause()
+                },
                 why: malformed.fault.to_string(),
             },
         );
@@ -372,13 +380,22 @@ impl World {
         self.stored_len
     }
 
-    /// Drops what was kept until before `now` [C-13]. Every call that takes `now` does it by itself.
+    /// When the next notification that is kept expires: [`expire`](Self::expire) has something to do then.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<SystemTime> {
+        let (expiry, ..) = self.expiries.first()?;
+        Some(UNIX_EPOCH + Duration::from_secs(expiry.unsigned_abs()))
+    }
+
+    /// Drops what was kept until `now` [C-13]. Every call that takes `now` does it by itself, so nothing is delivered too late; a face that wants the
+    /// event on time calls it at [`next_expiry`](Self::next_expiry).
     pub fn expire(&mut self, now: SystemTime) {
         let seconds = unix_seconds(now);
-        while let Some(&(expiry, id, hash)) = self.expiries.first()
-            && expiry <= seconds
+        while let Some((expiry, id, token)) = self.expiries.first()
+            && *expiry <= seconds
         {
-            let Some(item) = self.unstore(id, hash) else {
+            let (id, token) = (*id, token.clone());
+            let Some(item) = self.unstore(id, &token) else {
                 break;
             };
             self.drop_item(now, id, &item, Dropped::Expired);
@@ -395,7 +412,7 @@ impl World {
 
     /// Keeps `item` in the one place its app has on this phone [C-12].
     fn store(&mut self, now: SystemTime, id: DeviceId, item: Item) {
-        if let Some(older) = self.unstore(id, item.hash) {
+        if let Some(older) = self.unstore(id, &item.token) {
             let what = What::Overwritten {
                 push: older.push,
                 by: item.push,
@@ -405,16 +422,17 @@ impl World {
             self.events.record(now, what);
         }
         if let Some(expiry) = item.expiry {
-            self.expiries.insert((expiry.0.into(), id, item.hash));
+            self.expiries
+                .insert((expiry.0.into(), id, item.token.clone()));
         }
         self.stored_len += 1;
-        self.device_mut(id).stored.insert(item.hash, item);
+        self.device_mut(id).stored.insert(item.token.clone(), item);
     }
 
-    fn unstore(&mut self, id: DeviceId, hash: TopicHash) -> Option<Item> {
-        let item = self.device_mut(id).stored.remove(&hash)?;
+    fn unstore(&mut self, id: DeviceId, token: &Token) -> Option<Item> {
+        let item = self.device_mut(id).stored.remove(token)?;
         if let Some(expiry) = item.expiry {
-            self.expiries.remove(&(expiry.0.into(), id, hash));
+            self.expiries.remove(&(expiry.0.into(), id, token.clone()));
         }
         self.stored_len -= 1;
         Some(item)

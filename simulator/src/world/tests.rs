@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{Answer, Bounds, Provider, Pushed, Wake, World};
 use crate::event::{Dropped, Route, What};
-use crate::phone::{Phone, Types};
+use crate::phone::{Phone, PhoneEvent, Types};
 use crate::virtual_phone::VirtualPhone;
 
 const MAIL: &str = "com.example.Mail";
@@ -239,6 +239,20 @@ fn what_was_on_its_way_when_the_connection_broke_comes_again_once() {
     assert_eq!(scene.dropped(), [Dropped::NotStored]);
     scene.pump();
     assert_eq!(scene.arrived(), ["2"]);
+}
+
+#[test]
+fn what_was_shown_and_whose_acknowledgement_was_lost_comes_again_and_is_not_shown_again() {
+    let mut scene = scene();
+    scene.push(MAIL, None, "1");
+    assert!(scene.line.hear(scene.now, &mut scene.world));
+    scene.line.drop_line(scene.now, &mut scene.world);
+    assert_eq!(scene.world.stored_len(), 1, "sent is not received");
+    scene.pump();
+    assert_eq!(scene.world.stored_len(), 0);
+    assert_eq!(scene.arrived(), ["1"]);
+    let twice = |event| matches!(event, PhoneEvent::ArrivedTwice { .. });
+    assert!(scene.line.phone.take_events().into_iter().any(twice));
 }
 
 #[test]

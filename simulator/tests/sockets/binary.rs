@@ -272,13 +272,13 @@ async fn every_malformed_notification_gets_its_documented_end() {
             "farewell",
             framed(8, &[], ""),
             vec![8, 2, 0, 0, 0, 8],
-            (Some(2), "P-33"),
+            (Some(2), "P-44"),
         ),
         (
             "command 0, unknown token",
             simple(&UNKNOWN, "{}"),
             vec![],
-            (Some(8), "P-37"),
+            (None, "P-37"),
         ),
         (
             "command 0, empty payload",
@@ -297,7 +297,7 @@ async fn every_malformed_notification_gets_its_documented_end() {
             "command 2 without identifier",
             vec![2, 0, 0, 0, 6, 1, 0, 0, 2, 0, 0],
             vec![8, 2, 0, 0, 0, 0],
-            (Some(2), "P-33"),
+            (Some(2), "P-44"),
         ),
     ];
     for (index, (what, bytes, answer, refusal)) in table.into_iter().enumerate() {
