@@ -344,3 +344,36 @@ fn a_keepalive_without_an_answer_means_the_connection_is_dead() {
     assert_eq!(phone.take_messages(), [Message::KeepAlive]);
     assert!(!phone.keep_alive());
 }
+
+#[test]
+fn the_lock_screen_is_drawn_with_clock_notes_and_badges() {
+    let mut phone = registered();
+    phone.install(CHAT, "Chat", true).unwrap();
+    arrives(
+        &mut phone,
+        1,
+        r#"{"aps":{"alert":{"title":"Jenna","body":"Dinner at eight? 日本 \u001b[2J"},"badge":3}}"#,
+    );
+    let picture = phone.lock_screen_text(now() + Duration::from_secs(120), 40);
+    // It is 22:15 UTC; the escape sequence in the alert has become harmless.
+    let expected = "\
+╭──────────────────────────────────────╮
+│ Ada's iPhone                    ●●●● │
+│                                      │
+│          ╺━┓ ╺━┓ ╻  ╻  ┏━╸           │
+│          ┏━┛ ┏━┛ ╹  ┃  ┗━┓           │
+│          ┗━╸ ┗━╸    ╹  ╺━┛           │
+│         Tuesday, 14 November         │
+│                                      │
+│ ╭──────────────────────────────────╮ │
+│ │ MAIL                      2m ago │ │
+│ │ Jenna                            │ │
+│ │ Dinner at eight? 日本  [2J       │ │
+│ ╰──────────────────────────────────╯ │
+│                                      │
+│         ▣ Mail (3)   ▢ Chat          │
+│               ━━━━━━━━               │
+╰──────────────────────────────────────╯
+";
+    assert_eq!(picture, expected);
+}

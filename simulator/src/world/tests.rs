@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use apns_net::credentials::{Environment, Pin};
+use apns_proto::courier::Message;
 use apns_proto::{Command, Expiry, Identifier, Notification, Status, Token};
 use bytes::Bytes;
 
@@ -10,6 +11,9 @@ use super::{Answer, Bounds, Provider, Pushed, Wake, World};
 use crate::event::{Dropped, Route, What};
 use crate::phone::{Phone, PhoneEvent, Types};
 use crate::virtual_phone::VirtualPhone;
+
+mod bounds;
+mod model;
 
 const MAIL: &str = "com.example.Mail";
 const CHAT: &str = "com.example.Chat";
@@ -24,15 +28,10 @@ struct Scene {
 
 impl Scene {
     fn new(bounds: Bounds) -> Self {
-        let mut phone = Phone::new("Ada's iPhone");
-        for topic in [MAIL, CHAT] {
-            phone.install(topic, topic, true).unwrap();
-            phone.register(topic, Types::ALL).unwrap();
-        }
         let mut scene = Self {
             world: World::new(bounds, 7),
             line: VirtualPhone::new(
-                phone,
+                phone("Ada's iPhone"),
                 Pin::of(&b"a certificate".as_slice().into()),
                 Environment::Sandbox,
             ),
@@ -80,10 +79,6 @@ impl Scene {
 
     /// The texts that arrived on the phone, in their order.
     fn arrived(&self) -> Vec<String> {
-        let text = |payload: &Bytes| {
-            let json: serde_json::Value = serde_json::from_slice(payload).unwrap();
-            json["aps"]["alert"].as_str().unwrap().to_owned()
-        };
         let received = self.line.phone.history();
         received.map(|received| text(&received.payload)).collect()
     }
@@ -113,6 +108,22 @@ impl Scene {
             .map(|tuple| (tuple.timestamp, tuple.token))
             .collect()
     }
+}
+
+/// A phone with two push apps.
+fn phone(name: &str) -> Phone {
+    let mut phone = Phone::new(name);
+    for topic in [MAIL, CHAT] {
+        phone.install(topic, topic, true).unwrap();
+        phone.register(topic, Types::ALL).unwrap();
+    }
+    phone
+}
+
+/// The alert of a payload.
+fn text(payload: &Bytes) -> String {
+    let json: serde_json::Value = serde_json::from_slice(payload).unwrap();
+    json["aps"]["alert"].as_str().unwrap().to_owned()
 }
 
 fn scene() -> Scene {
@@ -222,6 +233,54 @@ fn what_is_kept_is_dropped_at_its_expiry_and_an_expiry_of_zero_or_in_the_past_is
 }
 
 #[test]
+fn the_world_says_when_the_next_notification_expires() {
+    let mut scene = scene();
+    scene.offline();
+    assert_eq!(scene.world.next_expiry(), None);
+    scene.push(CHAT, None, "never");
+    assert_eq!(scene.world.next_expiry(), None);
+    scene.push(MAIL, Some(1_700_000_060), "soon stale");
+    let expiry = scene.now + Duration::from_secs(60);
+    assert_eq!(scene.world.next_expiry(), Some(expiry));
+    scene.world.expire(expiry);
+    assert_eq!(
+        (scene.world.next_expiry(), scene.world.stored_len()),
+        (None, 1)
+    );
+}
+
+#[test]
+fn two_worlds_with_the_same_seed_give_out_the_same_tokens() {
+    let (one, two) = (scene(), scene());
+    assert_eq!(one.token(MAIL), two.token(MAIL));
+    assert_ne!(one.token(MAIL), one.token(CHAT));
+}
+
+#[test]
+fn a_phone_that_lost_everything_gets_other_tokens_and_the_old_ones_become_feedback() {
+    let mut scene = scene();
+    let before = scene.token(MAIL);
+    scene.line.drop_line(scene.now, &mut scene.world);
+    scene.line.phone = phone("Ada's iPhone");
+    scene.pump();
+    let after = scene.token(MAIL);
+    assert_ne!(before, after);
+    scene.offline();
+    scene.push(MAIL, None, "for the new one");
+    scene.push_to(before.clone(), MAIL, None, "for the old one");
+    assert_eq!(
+        scene.world.stored_len(),
+        2,
+        "neither takes the other's place"
+    );
+    scene.online();
+    assert_eq!(scene.feedback(MAIL), [(1_700_000_000, before)]);
+    let shown = scene.line.phone.lock_screen().notes();
+    let bodies: Vec<_> = shown.map(|note| note.alert.body.clone().unwrap()).collect();
+    assert_eq!(bodies, ["for the new one"]);
+}
+
+#[test]
 fn an_expiry_in_the_past_is_tried_once_when_the_phone_is_online() {
     let mut scene = scene();
     scene.push(MAIL, Some(86_400), "rpush");
@@ -306,6 +365,22 @@ fn an_app_that_registers_again_gets_its_token_back_and_its_pushes() {
     scene.push(MAIL, None, "back");
     scene.pump();
     assert_eq!(scene.arrived().last().map(String::as_str), Some("back"));
+}
+
+#[test]
+fn app_gone_about_a_push_from_before_the_last_registration_says_nothing_about_the_token() {
+    let mut scene = scene();
+    let token = scene.token(MAIL);
+    scene.push(MAIL, None, "from before");
+    scene.line.phone.register(MAIL, Types::ALL).unwrap();
+    scene.line.speak(scene.now, &mut scene.world).unwrap();
+    scene.line.phone.uninstall(MAIL).unwrap();
+    scene.pump();
+    assert!(scene.feedback(MAIL).is_empty());
+    assert_eq!(scene.dropped(), [Dropped::RegisteredSince]);
+    scene.push_to(token.clone(), MAIL, None, "from after");
+    scene.pump();
+    assert_eq!(scene.feedback(MAIL), [(1_700_000_000, token)]);
 }
 
 #[test]
