@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use apns_net::credentials::{CertificateInfo, Environment};
 use tokio::sync::{Notify, watch};
+use tracing::{Level, debug, enabled};
 
 use crate::event::Offline;
 use crate::world::{Bounds, ConnectionId, DeviceRefused, Provider, Wake, World};
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
 struct Inner {
     world: World,
     couriers: HashMap<ConnectionId, Arc<Notify>>,
+    /// The newest event that is in the log.
+    logged: u64,
 }
 
 impl Shared {
@@ -34,6 +37,7 @@ impl Shared {
             inner: Mutex::new(Inner {
                 world: World::new(bounds, seed),
                 couriers: HashMap::new(),
+                logged: 0,
             }),
             room: watch::Sender::new(()),
             newest: watch::Sender::new(0),
@@ -56,7 +60,17 @@ impl Shared {
             }
         }
         let newest = inner.world.newest_event();
+        let happened = if newest > inner.logged && enabled!(Level::DEBUG) {
+            inner.world.events(inner.logged, usize::MAX).events
+        } else {
+            Vec::new()
+        };
+        inner.logged = newest;
+        // Nobody waits for the world while a line is written.
         drop(inner);
+        for event in happened {
+            debug!("{event}");
+        }
         if room {
             self.room.send_replace(());
         }

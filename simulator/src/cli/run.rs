@@ -1,5 +1,6 @@
 //! `apns-simulator run`: the service, an app server, and phones, in one process.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,7 +30,9 @@ Listeners are bound to 127.0.0.1 in this order: binary provider port, feedback, 
 first two with the certificate and key that the ready file names and that lie in the state folder; the CA it is to trust lies \
 there too. Push to every phone with
 
-  curl -d '{\"aps\":{\"alert\":\"hi\"}}' http://127.0.0.1:22003/apps/com.example.Mail/push")]
+  curl -d '{\"aps\":{\"alert\":\"hi\"}}' http://127.0.0.1:22003/apps/com.example.Mail/push
+
+RUST_LOG=apns_simulator=debug logs a line for every notification and everything phones do.")]
 pub(crate) struct Arguments {
     /// Folder of the certificates; they are made when they are missing or about to expire
     #[arg(long, value_name = "DIR")]
@@ -94,12 +97,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     ];
     let app_server = app_server(&arguments, &set, &ca, &simulator, &topics).await?;
     let phones = phones(&arguments, &ca, &simulator, &app_server, &topics)?;
-    let stop = stop_signal();
+    let serving = async {
+        ready(&arguments, &set, &simulator, &app_server, &phones).await?;
+        std::future::pending().await
+    };
     let ended = tokio::select! {
-        ready = ready(&arguments, &set, &simulator, &app_server, &phones) => match ready {
-            Ok(()) => stop.await,
-            Err(failure) => Err(failure),
-        },
+        ended = serving => ended,
         ended = stop_signal() => ended,
     };
     for phone in phones {
@@ -244,11 +247,15 @@ async fn ready(
         topic: &set.topic,
         phones: ready_phones,
     };
-    // The file last: who waits for it may kill this process's stdout reader.
-    println!("{}", Summary(&ready, arguments.environment));
     if let Some(file) = &arguments.ready_file {
         ready::write(file, &ready).map_err(|error| Failure::chain(Code::Disk, &error))?;
     }
+    // For a person; a script that reads only the file may have closed this.
+    let _ = writeln!(
+        std::io::stdout(),
+        "{}",
+        Summary(&ready, arguments.environment)
+    );
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use apns_net::linger::{Linger, linger};
 use apns_net::listen::Accepted;
@@ -20,7 +20,7 @@ use super::part;
 use crate::config::Timeouts;
 use crate::io_step::{read_batch, until};
 use crate::shared::Shared;
-use crate::world::{Answer, Provider, Pushed, World};
+use crate::world::{Answer, DeviceId, Provider, Pushed, World};
 
 /// Serves one provider until it closes, is answered, or breaks the rules.
 pub(crate) async fn serve(
@@ -76,7 +76,52 @@ struct Waiting {
 enum Next {
     Read,
     Wait,
-    End(Reply),
+    End(Reply, Refused),
+}
+
+/// Why the provider is answered.
+enum Refused {
+    Notification {
+        seq: u64,
+        notification: Notification,
+        status: Status,
+        clause: &'static str,
+    },
+    Malformed {
+        seq: u64,
+        malformed: Malformed,
+    },
+}
+
+impl Refused {
+    /// One line, with the reason. Not written while the world is locked.
+    fn log(&self) {
+        match self {
+            Self::Notification {
+                seq,
+                notification,
+                status,
+                clause,
+            } => {
+                let identifier = notification.answer_identifier();
+                info!(seq, ?identifier, token = %notification.token, %status, clause, "refused a notification");
+            }
+            Self::Malformed { seq, malformed } if malformed.farewell() => {
+                debug!(seq, clause = "P-44", "the provider said farewell");
+            }
+            Self::Malformed { seq, malformed } => {
+                let (fault, clause) = (malformed.fault, malformed.fault.clause());
+                match malformed.status {
+                    Some(status) => {
+                        warn!(seq, reason = %fault, %status, clause, "refused a malformed notification");
+                    }
+                    None => {
+                        warn!(seq, reason = %fault, clause, "hung up on a malformed notification");
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl Connection {
@@ -110,7 +155,10 @@ impl Connection {
             room.mark_unchanged();
             match self.judge() {
                 Next::Read => {}
-                Next::End(reply) => return Some(reply),
+                Next::End(reply, refused) => {
+                    refused.log();
+                    return Some(reply);
+                }
                 Next::Wait => {
                     // Not reading is what slows the provider down. The world outlives its faces, so this does not fail.
                     let given_up = self.waiting.as_ref().map(|waiting| waiting.until);
@@ -153,38 +201,21 @@ impl Connection {
             ..
         } = self;
         let received_at = now();
-        shared.with(|world, now| {
+        let (next, gave_up) = shared.with(|world, now| {
             let mut judge = Judge {
                 world,
                 now,
                 provider,
                 session,
+                gave_up: Vec::new(),
             };
-            if let Some(Waiting {
-                seq,
-                notification,
-                until,
-            }) = waiting.take()
-                && let Some(next) = judge.notification(seq, notification, until, waiting)
-            {
-                return next;
-            }
-            while let Some(step) = judge.session.receive(buf, received_at) {
-                let next = match step {
-                    Step::Notification { seq, notification } => judge.notification(
-                        seq,
-                        notification,
-                        Instant::now() + timeouts.room,
-                        waiting,
-                    ),
-                    Step::Malformed { seq, malformed } => Some(judge.malformed(seq, &malformed)),
-                };
-                if let Some(next) = next {
-                    return next;
-                }
-            }
-            Next::Read
-        })
+            let next = judge.batch(buf, received_at, timeouts.room, waiting);
+            (next, judge.gave_up)
+        });
+        for device in gave_up {
+            warn!(%device, after = ?timeouts.room, "a phone acknowledges nothing: it counts as offline");
+        }
+        next
     }
 
     /// What the provider sent is processed [P-45]; a frame it did not finish is lost.
@@ -249,9 +280,41 @@ struct Judge<'a> {
     now: SystemTime,
     provider: &'a Provider,
     session: &'a mut Session,
+    /// Phones that had no room for too long.
+    gave_up: Vec<DeviceId>,
 }
 
 impl Judge<'_> {
+    fn batch(
+        &mut self,
+        buf: &mut BytesMut,
+        received_at: std::time::Instant,
+        room: Duration,
+        waiting: &mut Option<Waiting>,
+    ) -> Next {
+        if let Some(Waiting {
+            seq,
+            notification,
+            until,
+        }) = waiting.take()
+            && let Some(next) = self.notification(seq, notification, until, waiting)
+        {
+            return next;
+        }
+        while let Some(step) = self.session.receive(buf, received_at) {
+            let next = match step {
+                Step::Notification { seq, notification } => {
+                    self.notification(seq, notification, Instant::now() + room, waiting)
+                }
+                Step::Malformed { seq, malformed } => Some(self.malformed(seq, malformed)),
+            };
+            if let Some(next) = next {
+                return next;
+            }
+        }
+        Next::Read
+    }
+
     /// `None`: go on with the next one.
     fn notification(
         &mut self,
@@ -264,9 +327,13 @@ impl Judge<'_> {
             match self.world.push(self.now, self.provider, &notification) {
                 Pushed::Answer(Answer::Accepted) => return None,
                 Pushed::Answer(Answer::Rejected { status, clause }) => {
-                    let identifier = notification.answer_identifier();
-                    info!(seq, ?identifier, token = %notification.token, %status, clause, "refused a notification");
-                    return Some(self.answer(seq, Some(status)));
+                    let refused = Refused::Notification {
+                        seq,
+                        notification,
+                        status,
+                        clause,
+                    };
+                    return Some(self.answer(seq, Some(status), refused));
                 }
                 Pushed::Wait(_) if Instant::now() < until => {
                     *waiting = Some(Waiting {
@@ -277,30 +344,22 @@ impl Judge<'_> {
                     return Some(Next::Wait);
                 }
                 Pushed::Wait(device) => {
-                    warn!(?device, "a phone takes nothing: it counts as offline");
+                    self.gave_up.push(device);
                     self.world.give_up(self.now, device);
                 }
             }
         }
     }
 
-    fn malformed(&mut self, seq: u64, malformed: &Malformed) -> Next {
-        self.world.malformed(self.now, self.provider, malformed);
-        let Malformed { fault, status, .. } = malformed;
-        let clause = fault.clause();
-        match status {
-            _ if malformed.farewell() => debug!(seq, clause = "P-44", "the provider said farewell"),
-            Some(status) => {
-                warn!(seq, reason = %fault, %status, clause, "refused a malformed notification")
-            }
-            None => warn!(seq, reason = %fault, clause, "hung up on a malformed notification"),
-        }
-        self.answer(seq, *status)
+    fn malformed(&mut self, seq: u64, malformed: Malformed) -> Next {
+        self.world.malformed(self.now, self.provider, &malformed);
+        self.answer(seq, malformed.status, Refused::Malformed { seq, malformed })
     }
 
     /// The newest can always be answered, once; and it is only the newest that is judged.
-    fn answer(&mut self, seq: u64, status: Option<Status>) -> Next {
-        Next::End(self.session.answer(seq, status).unwrap_or(Reply::Close))
+    fn answer(&mut self, seq: u64, status: Option<Status>, refused: Refused) -> Next {
+        let reply = self.session.answer(seq, status).unwrap_or(Reply::Close);
+        Next::End(reply, refused)
     }
 }
 
