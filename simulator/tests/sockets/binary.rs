@@ -7,9 +7,11 @@ use apns_simulator::Timeouts;
 use apns_simulator::event::What;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::support::{
-    DEADLINE, SECOND, Scene, TOPIC, alert, dial, framed, has_received, received, soon, to_the_end,
+    DEADLINE, SECOND, Scene, TOPIC, Tap, alert, dial, framed, has_received, received, soon,
+    to_the_end,
 };
 
 /// No phone has it.
@@ -94,29 +96,13 @@ async fn a_bad_token_gets_exactly_six_bytes_with_its_identifier_and_then_the_clo
 #[tokio::test]
 async fn the_six_bytes_come_in_one_record() {
     let scene = Scene::set().await;
-    let mut provider = scene.provider().await;
-    let mut wire = Vec::new();
-    provider
-        .write_all(&framed(5, &UNKNOWN, &alert("hi")))
-        .await
-        .unwrap();
-    // Under the TLS stream: the records as they are on the wire.
-    soon(provider.get_mut().0.read_to_end(&mut wire))
-        .await
-        .unwrap();
-    let mut records = Vec::new();
-    let mut rest = &wire[..];
-    while let [kind, _, _, high, low, body @ ..] = rest {
-        let (body, later) = body.split_at(usize::from(u16::from_be_bytes([*high, *low])));
-        // TLS 1.2 with AES-GCM: 8 bytes of nonce, 16 of tag.
-        records.push((*kind, body.len() - 24));
-        rest = later;
-    }
-    assert_eq!(
-        records,
-        [(23, 6), (21, 2)],
-        "one record of data, six bytes long, then the close_notify alert"
-    );
+    let identity = scene.portal.provider();
+    let mut provider = Tap::dial(scene.simulator.binary(), &identity, scene.portal.roots()).await;
+    let bytes = framed(5, &UNKNOWN, &alert("hi"));
+    provider.write_all(&bytes).await.unwrap();
+    assert_eq!(to_the_end(&mut provider).await, [8, 8, 0, 0, 0, 5]);
+    // Application data, six bytes; then the close_notify alert.
+    assert_eq!(provider.get_ref().0.records(), [(23, 6), (21, 2)]);
 }
 
 #[tokio::test]
@@ -341,11 +327,20 @@ async fn a_frame_that_trickles_in_is_given_up_at_its_deadline_without_a_word() {
         .write_all(&framed(1, token.as_bytes(), &alert("before")))
         .await
         .unwrap();
-    provider.write_all(&slow[..1]).await.unwrap();
-    let started = tokio::time::Instant::now();
-    provider.write_all(&slow[1..2]).await.unwrap();
-    assert_eq!(to_the_end(&mut provider).await, [0_u8; 0]);
-    assert!(started.elapsed() < frame * 2 + Duration::from_secs(5));
+    let mut sent = 0;
+    // A byte now and then, until the close.
+    let ended = soon(async {
+        loop {
+            provider.write_all(&slow[sent..=sent]).await.unwrap();
+            sent += 1;
+            if let Ok(ended) = timeout(frame / 5, provider.read(&mut [0])).await {
+                return ended;
+            }
+        }
+    })
+    .await;
+    assert_eq!(ended.unwrap(), 0);
+    assert!(sent < slow.len(), "it ended before the frame did");
     has_received(&phone, &[alert("before")]).await;
 }
 
@@ -359,7 +354,7 @@ async fn an_idle_connection_stays_open() {
     let scene = Scene::set_with(|config| config.timeouts = timeouts).await;
     let (phone, token) = scene.phone("iPhone").await;
     let mut provider = scene.provider().await;
-    let silence = tokio::time::timeout(Duration::from_millis(300), provider.read(&mut [0])).await;
+    let silence = timeout(Duration::from_millis(300), provider.read(&mut [0])).await;
     assert!(silence.is_err(), "{silence:?}");
     provider
         .write_all(&framed(1, token.as_bytes(), &alert("late")))

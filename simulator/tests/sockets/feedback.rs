@@ -2,12 +2,19 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use apns_net::credentials::{Environment, Pin};
+use apns_proto::{Limits, decode};
 use apns_simulator::Timeouts;
 use apns_simulator::event::What;
+use apns_simulator::phone::{Phone, Types};
 use apns_simulator::phone_link::PhoneLink;
+use apns_simulator::virtual_phone::VirtualPhone;
+use apns_simulator::world::Provider;
+use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
+use tokio_rustls::rustls::pki_types::CertificateDer;
 
-use crate::support::{DEADLINE, SECOND, Scene, TOPIC, alert, framed, soon, to_the_end};
+use crate::support::{DEADLINE, SECOND, Scene, TOPIC, Tap, alert, framed, soon, to_the_end};
 
 /// Uninstalls the first app of a phone and pushes to it, so that its token is listed.
 async fn uninstall(scene: &Scene, phone: &PhoneLink, token: &[u8]) {
@@ -129,7 +136,7 @@ async fn an_app_that_comes_back_gets_pushes_again() {
         .with(|phone| {
             phone
                 .install(TOPIC, "Mail", true)
-                .and_then(|()| phone.register(TOPIC, apns_simulator::phone::Types::ALL))
+                .and_then(|()| phone.register(TOPIC, Types::ALL))
         })
         .unwrap();
     let again = phone.token(TOPIC, DEADLINE).await.unwrap();
@@ -177,6 +184,38 @@ async fn the_last_push_app_takes_the_connection_with_it_and_leaves_no_feedback()
     provider.shutdown().await.unwrap();
     assert_eq!(to_the_end(&mut provider).await, [0_u8; 0]);
     assert_eq!(to_the_end(&mut scene.reader().await).await, [0_u8; 0]);
+}
+
+#[tokio::test]
+async fn no_tuple_is_split_over_two_records() {
+    const APPS: usize = 1_000;
+    let scene = Scene::set().await;
+    // Their phones need no sockets.
+    scene.simulator.world(|world, now| {
+        let provider = Provider::new(TOPIC, Environment::Sandbox);
+        for number in 0..APPS {
+            let pin = Pin::of(&CertificateDer::from(number.to_be_bytes().to_vec()));
+            let mut phone = VirtualPhone::new(Phone::new("iPhone"), pin, Environment::Sandbox);
+            for topic in [TOPIC, SECOND] {
+                phone.phone.install(topic, "Mail", true).unwrap();
+                phone.phone.register(topic, Types::ALL).unwrap();
+            }
+            phone.pump(now, world).unwrap();
+            let token = phone.phone.app(TOPIC).unwrap().token().unwrap().clone();
+            phone.phone.uninstall(TOPIC).unwrap();
+            let mut frame = BytesMut::from(&framed(1, token.as_bytes(), &alert("too late"))[..]);
+            let notification = decode(&mut frame, &Limits::BINARY).unwrap().unwrap();
+            world.push(now, &provider, &notification);
+            phone.pump(now, world).unwrap();
+        }
+    });
+    let identity = scene.portal.provider();
+    let mut reader = Tap::dial(scene.simulator.feedback(), &identity, scene.portal.roots()).await;
+    assert_eq!(to_the_end(&mut reader).await.len(), APPS * 38);
+    // 431 tuples of 38 bytes fit into a record [P-55]; the last record is the close_notify alert.
+    let full = (23, 431 * 38);
+    let expected = [full, full, (23, (APPS - 2 * 431) * 38), (21, 2)];
+    assert_eq!(reader.get_ref().0.records(), expected);
 }
 
 fn unix_now() -> u32 {

@@ -3,6 +3,8 @@
 
 mod app_server;
 mod binary;
+mod courier;
 mod feedback;
 mod flow;
+mod phones;
 mod support;

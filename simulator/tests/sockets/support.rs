@@ -1,7 +1,9 @@
 //! What the tests share: certificates, a simulator with its phones, a provider that writes bytes, an HTTP client of a dozen lines.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use apns_certs::{Ca, KeyKind, Kind, PushCertificate};
@@ -12,8 +14,8 @@ use apns_simulator::phone::{Phone, Types};
 use apns_simulator::phone_link::{LinkConfig, PhoneLink};
 use apns_simulator::{Config, Handle, Simulator};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -157,8 +159,25 @@ pub(crate) async fn dial(
     .await
 }
 
+/// The same over a socket whose receive buffer is as small as the system allows.
+pub(crate) async fn dial_narrow(
+    address: SocketAddr,
+    identity: &Identity,
+    roots: Roots,
+) -> TlsStream<TcpStream> {
+    let tls = client_config(Some(identity), roots).unwrap();
+    soon(async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(1024).unwrap();
+        let tcp = socket.connect(address).await.unwrap();
+        let connecting = TlsConnector::from(tls).connect(address.ip().into(), tcp);
+        connecting.await.unwrap()
+    })
+    .await
+}
+
 /// Everything the server says until it closes.
-pub(crate) async fn to_the_end(stream: &mut TlsStream<TcpStream>) -> Vec<u8> {
+pub(crate) async fn to_the_end(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut said = Vec::new();
     soon(stream.read_to_end(&mut said)).await.unwrap();
     said
@@ -232,4 +251,83 @@ pub(crate) async fn http(
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+/// A socket that keeps a copy of everything read from it.
+pub(crate) struct Tap {
+    socket: TcpStream,
+    wire: Vec<u8>,
+}
+
+impl Tap {
+    /// TCP and handshake.
+    pub(crate) async fn dial(
+        address: SocketAddr,
+        identity: &Identity,
+        roots: Roots,
+    ) -> TlsStream<Self> {
+        let tls = client_config(Some(identity), roots).unwrap();
+        soon(async {
+            let socket = TcpStream::connect(address).await.unwrap();
+            let tap = Self {
+                socket,
+                wire: Vec::new(),
+            };
+            TlsConnector::from(tls)
+                .connect(address.ip().into(), tap)
+                .await
+                .unwrap()
+        })
+        .await
+    }
+
+    /// What the records carried, as kind and length of the plaintext, from the end of the handshake on.
+    pub(crate) fn records(&self) -> Vec<(u8, usize)> {
+        const HANDSHAKE_END: usize = 1;
+        // TLS 1.2 with AES-GCM: 8 bytes of nonce, 16 of tag; from ChangeCipherSpec on everything is encrypted.
+        const OVERHEAD: usize = 24;
+        let mut records = Vec::new();
+        let mut rest = &self.wire[..];
+        let mut encrypted = false;
+        while let [kind, _, _, high, low, body @ ..] = rest {
+            let (body, later) = body.split_at(usize::from(u16::from_be_bytes([*high, *low])));
+            if encrypted {
+                records.push((*kind, body.len() - OVERHEAD));
+            }
+            encrypted |= *kind == 20;
+            rest = later;
+        }
+        records.split_off(HANDSHAKE_END)
+    }
+}
+
+impl AsyncRead for Tap {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+        self.wire.extend(&buf.filled()[before..]);
+        read
+    }
+}
+
+impl AsyncWrite for Tap {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
 }
