@@ -11,6 +11,10 @@ use apns_proto::feedback::Tuple;
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the sessions have to be given some instant"
+)]
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 const QUIET: Duration = Duration::from_millis(100);
 const PUSH: Push<'_> = Push {

@@ -5,7 +5,16 @@ use apns_proto::courier::{self, Message};
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|stream: &[u8]| {
+// The input is a stream, and the fields of one frame whose length is right.
+fuzz_target!(|input: &[u8]| {
+    again(input);
+    if let Some((&command, fields)) = input.split_first() {
+        let len = u32::try_from(fields.len()).expect("the fuzzer's inputs are short");
+        again(&[&[command], &len.to_be_bytes()[..], fields].concat());
+    }
+});
+
+fn again(stream: &[u8]) {
     let mut buf = BytesMut::from(stream);
     while let Ok(Some(frame)) = courier::decode(&mut buf) {
         let taken = stream.len() - buf.len();
@@ -25,4 +34,4 @@ fuzz_target!(|stream: &[u8]| {
             .expect("whole");
         assert_eq!(Message::try_from(again).as_ref(), Ok(&message));
     }
-});
+}
