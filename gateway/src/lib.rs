@@ -20,6 +20,7 @@
 //! What is decided without IO is decided in modules without IO: [`config`], `caller`, [`contract`], [`verdict`],
 //! `dispatch::aside`, `upstream::schedule`, and the sessions of `apns-proto`. The rest are drivers.
 
+pub mod cli;
 pub mod config;
 pub mod contract;
 pub mod store;

@@ -11,6 +11,7 @@
 //! world; [`phone_link`] does the same for a phone. [`Simulator::start`] starts it all; `apns-simulator run` is a shell around it.
 
 pub mod app_server;
+pub mod cli;
 mod config;
 pub mod dial;
 pub mod event;

@@ -1,4 +1,5 @@
-//! The command line: what `main` does for each command, and how a failure ends the process.
+//! The command line of `apns-simulator`, APNs and its iPhones on one machine: what each command does, and how a failure ends the
+//! process. `main` is a call of [`main`].
 
 pub(crate) mod phone;
 pub(crate) mod run;
@@ -6,7 +7,38 @@ pub(crate) mod run;
 use std::fmt;
 use std::process::ExitCode;
 
+use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
+
+/// Acts as Apple's push service and as the iPhones behind it, offline.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 69 nothing to connect to, 74 disk, 78 configuration."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the service: binary port, feedback, courier, an app server, and phones of its own.
+    Run(run::Arguments),
+    /// Runs phones against a service in another process and prints what they show.
+    Phone(phone::Arguments),
+}
+
+/// Does what the process was asked to do.
+#[tokio::main]
+pub async fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(arguments).await,
+        Command::Phone(arguments) => phone::run(arguments).await,
+    };
+    done.map_or_else(Failure::report, |()| ExitCode::SUCCESS)
+}
 
 /// Exit codes after `sysexits.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

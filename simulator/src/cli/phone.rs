@@ -6,12 +6,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::dial::Endpoint;
+use crate::phone::{Phone, PhoneEvent, Types};
+use crate::phone_link::{AppServerUrl, LinkConfig, PhoneLink};
 use apns_certs::Ca;
 use apns_net::credentials::Identity;
 use apns_net::tls::Roots;
-use apns_simulator::dial::Endpoint;
-use apns_simulator::phone::{Phone, PhoneEvent, Types};
-use apns_simulator::phone_link::{AppServerUrl, LinkConfig, PhoneLink};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -257,7 +257,7 @@ fn text_line(phone: &str, event: &PhoneEvent) -> String {
         PhoneEvent::DidRegister { topic, token } => {
             format!(
                 "{phone}: {topic}: My token is:{}",
-                apns_simulator::token_text::description(token)
+                crate::token_text::description(token)
             )
         }
         PhoneEvent::Shown(note) => {

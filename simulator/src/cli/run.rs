@@ -5,16 +5,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::app_server::{AppServer, AppServerConfig, ProviderApp};
+use crate::phone::{Phone, Types};
+use crate::phone_link::{LinkConfig, PhoneLink};
+use crate::{Config, Handle, Simulator, StartError};
 use apns_certs::dev::{self, DevError, DevOptions, DevSet};
 use apns_certs::{Ca, KeyKind, Kind, PushCertificate};
 use apns_net::credentials::{Environment, Identity};
 use apns_net::listen;
 use apns_net::ready::{self, PortBase};
 use apns_net::tls::{Roots, TlsVersions};
-use apns_simulator::app_server::{AppServer, AppServerConfig, ProviderApp};
-use apns_simulator::phone::{Phone, Types};
-use apns_simulator::phone_link::{LinkConfig, PhoneLink};
-use apns_simulator::{Config, Handle, Simulator, StartError};
 use serde::Serialize;
 
 use super::{Code, Failure, stop_signal};
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     /// Port of the first listener, the others follow; 0 takes free ports
     #[arg(long, value_name = "N", default_value = "22000")]
     port_base: PortBase,
-    /// Phones to run, each with two push apps: the topic and <TOPIC>.second
+    /// Phones to run, each with two push apps: TOPIC and TOPIC.second
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=i64::from(PHONES_MAX)))]
     phones: u32,
     /// Written, as JSON, once every listener is bound and every phone has its tokens

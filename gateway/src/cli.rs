@@ -1,0 +1,144 @@
+//! The command line of the gateway; `main` is a call of [`main`].
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use apns_net::ready::{self, PortBase};
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::config::{Config, ConfigError};
+use crate::{Failure, Gateway, Handle, SetupError, StartError, check};
+
+/// Takes pushes in Apple's retired binary protocol, keeps them safe, and brings them upstream.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the gateway until SIGTERM or SIGINT.
+    Run(Run),
+    /// Says what is wrong with a configuration, and stops.
+    CheckConfig(ConfigFile),
+}
+
+#[derive(Args)]
+struct ConfigFile {
+    /// The configuration; gateway.example.toml explains every key.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Args)]
+struct Run {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Binds the listeners on 127.0.0.1 instead, to N, N+1, …; 0: to free ports.
+    #[arg(long, value_name = "N")]
+    port_base: Option<PortBase>,
+    /// Written, in one piece, once every listener is bound: their addresses as JSON.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// Logs one JSON object a line.
+    #[arg(long)]
+    log_json: bool,
+}
+
+/// Does what the process was asked to do; exits 0, 1 failure, 2 usage, 74 disk, 78 configuration.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(run) => run_gateway(run),
+        Command::CheckConfig(file) => check_config(&file),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("apns-gateway: {error:#}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(error) = error.downcast_ref::<StartError>() {
+        error.exit_code()
+    } else if let Some(failure) = error.downcast_ref::<Failure>() {
+        failure.exit_code()
+    } else if error.is::<ConfigError>() || error.is::<SetupError>() {
+        78
+    } else {
+        1
+    }
+}
+
+fn check_config(file: &ConfigFile) -> anyhow::Result<()> {
+    let config = Config::load(&file.config)?;
+    for warning in check(&config)? {
+        eprintln!("warning: {warning}");
+    }
+    println!("{} is in order", file.config.display());
+    Ok(())
+}
+
+fn run_gateway(run: Run) -> anyhow::Result<()> {
+    apns_net::log::init(run.log_json);
+    let mut config = Config::load(&run.file.config)?;
+    if let Some(base) = run.port_base {
+        config.set_port_base(base);
+    }
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve(config, run.ready_file))
+}
+
+async fn serve(config: Config, ready_file: Option<PathBuf>) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let mut gateway = Gateway::start(config).await?;
+    if let Some(path) = ready_file {
+        ready::write(path, &gateway.ready_file())?;
+    }
+    tokio::select! {
+        ended = gateway.ended() => return Ok(ended?),
+        () = signals.next() => info!("stopping; a second signal stops at once"),
+    }
+    stop(&mut gateway, &mut signals).await
+}
+
+async fn stop(gateway: &mut Handle, signals: &mut Signals) -> anyhow::Result<()> {
+    tokio::select! {
+        ended = gateway.shutdown() => {
+            ended?;
+            info!("stopped");
+        }
+        () = signals.next() => warn!("stopped at once; what was accepted is kept"),
+    }
+    Ok(())
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
