@@ -17,8 +17,10 @@ pub mod process;
 pub mod provider;
 pub mod proxy;
 
+use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -115,19 +117,7 @@ impl Rig {
     pub async fn prepare(knobs: Knobs) -> Self {
         log::keep();
         let folder = TempDir::new().expect("a temporary folder");
-        let all = certificates();
-        let identity = all
-            .server
-            .identity()
-            .expect("a minted certificate can be used");
-        let mut simulator =
-            apns_simulator::Config::new(identity, vec![all.ca.certificate_der().clone()]);
-        simulator.environment = Environment::Production;
-        simulator.limits.handshake_timeout = knobs.handshake_timeout;
-        simulator.timeouts.frame = knobs.frame_timeout;
-        let simulator = Simulator::start(simulator)
-            .await
-            .expect("the simulator starts");
+        let simulator = simulator(&knobs).await;
         let mut phones = Vec::new();
         for number in 0..knobs.phones {
             phones.push(RigPhone::start(&format!("iPhone {number}"), simulator.courier()).await);
@@ -146,6 +136,11 @@ impl Rig {
         };
         rig.config = rig.gateway_config(store);
         rig
+    }
+
+    /// A second simulator, which knows none of the rig's phones.
+    pub async fn another_simulator(&self) -> apns_simulator::Handle {
+        simulator(&self.knobs).await
     }
 
     fn gateway_config(&self, store: PathBuf) -> Config {
@@ -198,6 +193,7 @@ impl Rig {
         let path = |kind| self.folder.path().join(format!("{name}.{kind}.pem"));
         std::fs::write(path("certificate"), &minted.cert_pem).expect("the folder can be written");
         std::fs::write(path("key"), &minted.key_pem).expect("the folder can be written");
+        std::fs::set_permissions(path("key"), Permissions::from_mode(0o600)).expect("our own file");
         (path("certificate"), Some(path("key")))
     }
 
@@ -387,6 +383,21 @@ impl Rig {
         assert_eq!(farewell.bytes.len() % 38, 0, "tuples of 38 bytes");
         farewell.bytes.chunks(38).map(Tuple::read).collect()
     }
+}
+
+async fn simulator(knobs: &Knobs) -> apns_simulator::Handle {
+    let all = certificates();
+    let identity = all
+        .server
+        .identity()
+        .expect("a minted certificate can be used");
+    let mut config = apns_simulator::Config::new(identity, vec![all.ca.certificate_der().clone()]);
+    config.environment = Environment::Production;
+    config.limits.handshake_timeout = knobs.handshake_timeout;
+    config.timeouts.frame = knobs.frame_timeout;
+    Simulator::start(config)
+        .await
+        .expect("the simulator starts")
 }
 
 /// A feedback tuple, read by hand [P-51].

@@ -12,7 +12,7 @@ use crate::eventually::eventually;
 /// What all tests of this process logged.
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// Keeps the log from now on. `RUST_LOG` chooses what is kept; without it, debug of our own crates.
+/// Keeps the log from now on: what `RUST_LOG` chooses, and then on stderr, too; without it, what our own crates say up to debug.
 pub fn keep() {
     static KEPT: OnceLock<()> = OnceLock::new();
     KEPT.get_or_init(|| {
@@ -52,6 +52,9 @@ struct Memory;
 
 impl Write for Memory {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if std::env::var_os("RUST_LOG").is_some() {
+            io::stderr().write_all(bytes)?;
+        }
         LINES
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

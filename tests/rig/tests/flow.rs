@@ -1,5 +1,6 @@
 //! The flow: backend → gateway → simulator → phone, which shows and acknowledges.
 
+use apns_rig::certificates::certificates;
 use apns_rig::eventually::eventually;
 use apns_rig::numbered::{each_once, payload, payload_of_len};
 use apns_rig::{Knobs, Rig, frames};
@@ -165,6 +166,14 @@ async fn a_certificate_for_one_app_never_pushes_for_another() {
     .await;
     rig.settled(|counts| counts.rejected == 1 && counts.delivered == 1)
         .await;
+    // Nobody configured the other app: whoever comes for it is shown out, and nothing is taken from it.
+    let mut stranger = rig.backend_as(&certificates().other_topic).await.unwrap();
+    stranger
+        .send(&frames::framed(3, &phone.second_token, &payload(3)))
+        .await
+        .unwrap();
+    assert_eq!(stranger.farewell().await.unwrap().bytes, [0_u8; 0]);
+    assert_eq!(rig.counts().accepted, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,7 @@
+//! `apns-simulator` as a binary of this package, so that its tests can start real processes.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    apns_simulator::cli::main()
+}
