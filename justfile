@@ -7,6 +7,11 @@ ci:
 test:
     cargo test --workspace
 
+# node-apn 1.7.8 against simulator and gateway (needs node and npm).
+third-party:
+    npm ci --ignore-scripts --no-audit --no-fund --prefix tests/rig/clients/node-apn
+    cargo test -p apns-rig --features third-party --test third_party
+
 fmt:
     cargo fmt --all --check
 
@@ -19,3 +24,7 @@ doc:
 # Fuzz one decoder (`decode`, `courier`, `answer`) for some seconds, from the committed corpus.
 fuzz target="decode" seconds="60":
     proto/fuzz/run {{target}} {{seconds}}
+
+# The SIGKILL test, many times over.
+kill times="20":
+    for n in $(seq {{times}}); do cargo test -p apns-rig --test kill || exit 1; done
