@@ -339,11 +339,11 @@ async fn a_peer_that_trickles_its_handshake_or_its_frame_is_cut_off_at_the_deadl
     let phone = &rig.phones[0];
     for (subject, n) in [(Subject::Gateway, 1), (Subject::Simulator, 2)] {
         // A handshake record announced, and its bytes one at a time.
+        let start = Instant::now();
         let mut socket = tokio::net::TcpStream::connect(subject.address(&rig))
             .await
             .unwrap();
         let address = socket.local_addr().unwrap();
-        let start = Instant::now();
         let mut bytes = [22, 3, 1, 2, 0].into_iter().chain(std::iter::repeat(1));
         paced(deadline / 10, async || {
             cut_off(&mut socket, bytes.next().unwrap())

@@ -72,7 +72,6 @@ async fn an_upstream_that_stalls_under_load_for_three_quiet_periods_and_then_res
     })
     .await;
     rig.upstream.stall();
-    let before = rig.counts();
     assert!(
         phone.numbers().len() < 4000,
         "the stall came too late to matter"
@@ -81,7 +80,15 @@ async fn an_upstream_that_stalls_under_load_for_three_quiet_periods_and_then_res
     // A stalled connection must have been full: else nothing was pending, and nothing was tested.
     rig.settled(|counts| counts.accepted - counts.delivered > 1500)
         .await;
-    let during = rig.counts();
+    eventually("what counts as delivered to be on the phone", async || {
+        let (delivered, shown) = (rig.counts().delivered, phone.numbers().len() as u64);
+        if delivered <= shown {
+            Ok(())
+        } else {
+            Err(format!("{delivered} delivered, {shown} shown"))
+        }
+    })
+    .await;
     rig.upstream.reset();
     rig.upstream.resume();
     eventually("everything, after the reconnect", async || {
@@ -90,10 +97,6 @@ async fn an_upstream_that_stalls_under_load_for_three_quiet_periods_and_then_res
     .await;
     rig.settled(|counts| counts.delivered == u64::from(last) && counts.queued == 0)
         .await;
-    assert_eq!(
-        before.delivered, during.delivered,
-        "silence while a write is pending confirms nothing"
-    );
     writer.await.unwrap();
 }
 
