@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, debug, error, info, info_span, warn};
+use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::counters::Counters;
 use crate::store::{AppId, Store, StoreDown};
@@ -137,12 +137,11 @@ fn is_plausible(tuple: &Tuple) -> bool {
 }
 
 fn report(problem: &PollError, pause: Duration) {
-    let problem: &dyn std::error::Error = problem;
-    match problem.downcast_ref() {
-        Some(PollError::Connect(ConnectError::Refused(_) | ConnectError::Own(_))) => {
-            error!(problem, ?pause, "no feedback can be read: someone must act");
+    let source = std::error::Error::source(problem);
+    match problem {
+        PollError::Connect(ConnectError::Refused(_) | ConnectError::Own(_)) => {
+            error!(%problem, source, ?pause, "no feedback can be read: someone must act");
         }
-        _ => warn!(problem, ?pause, "the feedback list could not be read"),
+        _ => warn!(%problem, source, ?pause, "the feedback list could not be read"),
     }
-    debug!("trying again");
 }

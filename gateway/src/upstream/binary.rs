@@ -4,6 +4,7 @@
 //! writes and reads at the same time, because the upstream's six bytes may come while it no longer takes ours. It can be
 //! dropped at any await and called again.
 
+use std::future::pending;
 use std::io;
 use std::time::Duration;
 
@@ -186,20 +187,10 @@ impl Link {
                         return Event::Ended(end);
                     }
                 }
-                put = put_out(&mut self.writer, &mut self.outbox, self.wire), if matches!(self.wire, Wire::Writing | Wire::Flushing) => match put {
-                    Ok(Put::Wrote) => {
-                        self.touched = Instant::now();
-                        if self.outbox.is_empty() {
-                            self.wire = Wire::Flushing;
-                        }
-                    }
-                    Ok(Put::Flushed) => {
-                        let now = Instant::now();
-                        self.session.write_finished(now.into_std());
-                        self.wire = Wire::Idle;
-                        self.touched = now;
+                written = write(self.wire, &mut self.writer, &mut self.outbox) => match written {
+                    Ok(()) => if self.wrote() {
                         return Event::Written;
-                    }
+                    },
                     Err(error) => self.broke(&error),
                 },
                 () = sleep_until(confirmation.unwrap_or(now)), if confirmation.is_some() => {}
@@ -212,6 +203,22 @@ impl Link {
                 }
             }
         }
+    }
+
+    /// One step of the write is done. Says whether all of it is.
+    fn wrote(&mut self) -> bool {
+        let now = Instant::now();
+        self.touched = now;
+        match self.wire {
+            Wire::Writing if self.outbox.is_empty() => self.wire = Wire::Flushing,
+            Wire::Flushing => {
+                self.session.write_finished(now.into_std());
+                self.wire = Wire::Idle;
+                return true;
+            }
+            _ => {}
+        }
+        false
     }
 
     fn broke(&mut self, error: &io::Error) {
@@ -269,21 +276,15 @@ impl Link {
     }
 }
 
-/// A step of the write.
-enum Put {
-    Wrote,
-    Flushed,
-}
-
-/// Takes the write one step further; can be dropped while it waits.
-async fn put_out(
+/// One step of a write; never, while there is none. Can be dropped at any await.
+async fn write(
+    wire: Wire,
     writer: &mut WriteHalf<TlsStream<TcpStream>>,
     outbox: &mut BytesMut,
-    wire: Wire,
-) -> io::Result<Put> {
-    if wire == Wire::Writing {
-        writer.write_buf(outbox).await.map(|_| Put::Wrote)
-    } else {
-        writer.flush().await.map(|()| Put::Flushed)
+) -> io::Result<()> {
+    match wire {
+        Wire::Writing => writer.write_buf(outbox).await.map(drop),
+        Wire::Flushing => writer.flush().await,
+        Wire::Idle | Wire::Broken { .. } => pending().await,
     }
 }
