@@ -115,7 +115,9 @@ impl Dispatcher {
                 self.unsendable(row.id, &error);
             }
         }
-        if !self.aside.is_full() {
+        // A page from the oldest row on has to see every settlement: what a probe delivered would be in it otherwise.
+        let is_late = self.stock.is_rewound() && self.settling.len() > 0;
+        if !is_late && !self.aside.is_full() {
             self.stock.fetch();
         }
     }

@@ -57,6 +57,11 @@ impl Stock {
             && self.cursor >= self.committed.borrow().newest
     }
 
+    /// Whether nothing was paged since the last [`Stock::rewind`].
+    pub(crate) fn is_rewound(&self) -> bool {
+        self.cursor.is_none()
+    }
+
     /// Asks for the next page, if it is time.
     pub(crate) fn fetch(&mut self) {
         let newest = self.committed.borrow_and_update().newest;
