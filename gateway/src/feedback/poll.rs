@@ -23,6 +23,9 @@ const READ_LEN: usize = 16 * 1024;
 /// How long the upstream may be silent before the end of its list.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The same, once it is time to stop.
+const READ_TIMEOUT_AT_STOP: Duration = Duration::from_secs(1);
+
 /// The first pause after a failure.
 const BACKOFF_BASE: Duration = Duration::from_secs(1);
 
@@ -41,8 +44,8 @@ pub(crate) struct Poller {
 enum PollError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("the feedback service was silent for {READ_TIMEOUT:?} and did not close")]
-    Silent,
+    #[error("the feedback service was silent for {0:?} and did not close")]
+    Silent(Duration),
     #[error("the feedback connection broke")]
     Broken(#[source] std::io::Error),
     #[error(transparent)]
@@ -60,8 +63,14 @@ impl Poller {
     async fn poll_on(self, stop: CancellationToken) -> Result<(), StoreDown> {
         let mut schedule = Schedule::new(BACKOFF_BASE.min(self.interval), self.interval);
         loop {
-            // Once it has begun a list is read to its end, because the upstream forgets it; all waits in there are short.
-            let pause = match self.poll().await {
+            let Some(connected) = stop.run_until_cancelled(self.connector.connect()).await else {
+                return Ok(());
+            };
+            let polled = match connected {
+                Ok(stream) => self.poll(stream, &stop).await,
+                Err(error) => Err(error.into()),
+            };
+            let pause = match polled {
                 Ok(tuples_len) => {
                     info!(tuples_len, "read the feedback list");
                     self.counters.feedback_polls.add(1);
@@ -83,12 +92,16 @@ impl Poller {
         }
     }
 
-    /// Reads one list; returns how many tuples were in it.
-    async fn poll(&self) -> Result<usize, PollError> {
-        let mut stream = self.connector.connect().await?;
+    /// Reads one list; returns how many tuples were in it. Once begun it is read to its end even if it is time to stop,
+    /// because the upstream forgets it; only the patience is shorter then.
+    async fn poll(
+        &self,
+        mut stream: TlsStream<TcpStream>,
+        stop: &CancellationToken,
+    ) -> Result<usize, PollError> {
         let mut buf = BytesMut::new();
         let mut tuples_len = 0;
-        while read(&mut stream, &mut buf).await? {
+        while read(&mut stream, &mut buf, stop).await? {
             let tuples: Vec<_> = std::iter::from_fn(|| Tuple::decode(&mut buf))
                 .filter(is_plausible)
                 .collect();
@@ -109,10 +122,23 @@ impl Poller {
 }
 
 /// `false`: the list has ended [P-56].
-async fn read(stream: &mut TlsStream<TcpStream>, buf: &mut BytesMut) -> Result<bool, PollError> {
+async fn read(
+    stream: &mut TlsStream<TcpStream>,
+    buf: &mut BytesMut,
+    stop: &CancellationToken,
+) -> Result<bool, PollError> {
     buf.reserve(READ_LEN);
-    match timeout(READ_TIMEOUT, stream.read_buf(buf)).await {
-        Err(_) => Err(PollError::Silent),
+    let hurry = async {
+        stop.cancelled().await;
+        sleep(READ_TIMEOUT_AT_STOP).await;
+    };
+    let read = tokio::select! {
+        biased;
+        read = timeout(READ_TIMEOUT, stream.read_buf(buf)) => read,
+        () = hurry => return Err(PollError::Silent(READ_TIMEOUT_AT_STOP)),
+    };
+    match read {
+        Err(_) => Err(PollError::Silent(READ_TIMEOUT)),
         Ok(Ok(len)) => Ok(len > 0),
         // The end of the list without a close_notify.
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
