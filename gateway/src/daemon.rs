@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use apns_net::credentials::Environment;
 use apns_net::listen::{self, BindError, Limits};
-use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -16,12 +15,13 @@ use crate::config::Config;
 use crate::contract::AppOptions;
 use crate::counters::Counters;
 use crate::dispatch::Dispatcher;
+use crate::failure::{Failure, StartError};
 use crate::feedback::Poller;
 use crate::handle::{Bound, Handle};
 use crate::late::OpenConnections;
 use crate::listener::{Listener, Service};
 use crate::own::OwnListeners;
-use crate::setup::{AppSetup, Setup, SetupError};
+use crate::setup::{AppSetup, Setup};
 use crate::shared::Shared;
 use crate::silences::Silences;
 use crate::store::{OpenError, Store, StoreDown, StoreOptions};
@@ -30,75 +30,6 @@ use crate::upstream::connect::Connector;
 /// The gateway.
 #[derive(Debug)]
 pub struct Gateway;
-
-/// Why the gateway did not start. With its sources one line: what, where, what to do.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// The configuration cannot be put to work.
-    #[error("the configuration cannot be used")]
-    Setup(#[from] SetupError),
-    /// A listener cannot be bound.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// An upstream is ourselves: every notification would go round and round.
-    #[error(
-        "app {topic}: the upstream {upstream} leads to {own}, our own listener: name another server in app.upstream, or \
-         let the gateway listen elsewhere"
-    )]
-    OwnUpstream {
-        /// The app.
-        topic: String,
-        /// Its upstream as configured.
-        upstream: String,
-        /// What that name leads to.
-        own: SocketAddr,
-    },
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The store was opened and failed at once.
-    #[error(transparent)]
-    Store(#[from] StoreDown),
-}
-
-impl StartError {
-    /// What the process should exit with: 78 for what the configuration has to change for, 74 for the disk, 1 else.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Setup(_)
-            | Self::OwnUpstream { .. }
-            | Self::Open(OpenError::Foreign { .. } | OpenError::Newer { .. }) => 78,
-            Self::Open(OpenError::InUse { .. }) | Self::Bind(_) => 1,
-            Self::Open(_) | Self::Store(_) => 74,
-        }
-    }
-}
-
-/// Why a running gateway ended.
-#[derive(Clone, Debug, Error)]
-pub enum Failure {
-    /// The disk failed; nothing is accepted that could not be kept.
-    #[error(transparent)]
-    Store(#[from] StoreDown),
-    /// A task that has to run as long as the gateway does ended.
-    #[error("the task {task} ended: {reason}")]
-    Task {
-        /// Which.
-        task: String,
-        /// A panic's message.
-        reason: String,
-    },
-}
-
-impl Failure {
-    /// What the process should exit with: 74 for the disk, 1 else.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Store(_) => 74,
-            Self::Task { .. } => 1,
-        }
-    }
-}
 
 impl Gateway {
     /// Starts everything: when this returns, every listener is bound and the store is open.

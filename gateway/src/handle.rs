@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::counters::Counters;
-use crate::daemon::Failure;
+use crate::failure::Failure;
 use crate::shared::Shared;
 use crate::store::{Counts, DeadLetter, LetterId, Requeue, StoreDown, Trust};
 

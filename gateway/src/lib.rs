@@ -33,6 +33,7 @@ mod caller;
 mod counters;
 mod daemon;
 mod dispatch;
+mod failure;
 mod feedback;
 mod handle;
 mod late;
@@ -45,6 +46,7 @@ mod silences;
 mod upstream;
 
 pub use counters::{Counter, Counters};
-pub use daemon::{Failure, Gateway, StartError};
+pub use daemon::Gateway;
+pub use failure::{Failure, StartError};
 pub use handle::{Handle, ReadyFile};
 pub use setup::{SetupError, check};

@@ -7,19 +7,20 @@
 mod check;
 mod defaults;
 mod duration;
+mod error;
 mod host_port;
 
 use std::fs;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use apns_net::credentials::{Environment, Pin};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 pub use self::check::Warning;
+pub use self::error::ConfigError;
+use self::error::{one_line, place};
 pub use self::host_port::{HostPort, NotAHostPort};
 
 /// Everything the operator decides.
@@ -371,54 +372,6 @@ impl Config {
             app.upstream.ca.iter_mut().for_each(resolve);
         }
     }
-}
-
-/// Why a config was refused. One line: what, where, what to do.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// The file could not be read.
-    #[error("cannot read the config file {}: {source}; give an existing file with --config", path.display())]
-    Read {
-        /// The file asked for.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// It is no TOML, or has a key or value that is not known.
-    #[error("{}{place}: {what}; every key is explained in gateway.example.toml", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// ` line 3, column 1`, or nothing.
-        place: String,
-        /// What is wrong there.
-        what: String,
-    },
-    /// Its values do not fit together.
-    #[error("{}: {what}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What does not fit, and what to do.
-        what: String,
-    },
-    /// The values of a config built in code do not fit together.
-    #[error("{0}")]
-    Values(String),
-}
-
-/// ` line 3, column 1` of the byte an error begins at.
-fn place(text: &str, span: Option<std::ops::Range<usize>>) -> String {
-    let Some(before) = span.and_then(|span| text.get(..span.start)) else {
-        return String::new();
-    };
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
-    format!(" line {line}, column {column}")
-}
-
-fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
