@@ -169,3 +169,148 @@ impl Aside {
         self.rows_len >= ROWS_MAX
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use apns_proto::Command;
+    use bytes::Bytes;
+
+    use super::*;
+
+    const BASE: Duration = Duration::from_secs(1);
+    const MAX: Duration = Duration::from_secs(60);
+
+    /// The whole span: what the pause is at most.
+    const LONGEST: f64 = 1.0;
+
+    fn row(serial: u64, token: u8) -> Row {
+        Row {
+            id: RowId::fake(serial),
+            backend: Arc::from("billing"),
+            connection: 1,
+            seq: serial,
+            command: Command::ENHANCED,
+            identifier: None,
+            expiry: None,
+            priority: None,
+            token: Token::new(Bytes::copy_from_slice(&[token; 32])),
+            payload: Bytes::from_static(b"{}"),
+            accepted_at: 0,
+        }
+    }
+
+    fn aside() -> (Aside, Instant) {
+        let now = Instant::now();
+        (Aside::new(BASE, MAX, now), now)
+    }
+
+    /// Everything that is due, in order.
+    fn drain(aside: &mut Aside, now: Instant) -> Vec<u64> {
+        std::iter::from_fn(|| aside.due(now, true))
+            .map(|due| due.row.id.serial())
+            .collect()
+    }
+
+    #[test]
+    fn what_was_never_charged_passes() {
+        let (mut aside, now) = aside();
+        assert_eq!(aside.pass(row(1, 1)), Some(row(1, 1)));
+        assert_eq!(aside.next_due(true), None);
+        assert_eq!(aside.due(now, true), None);
+    }
+
+    #[test]
+    fn a_charged_one_waits_its_pause_and_the_later_ones_to_its_token_wait_behind_it_in_order() {
+        let (mut aside, now) = aside();
+        let charged = aside.charge(RowId::fake(1), Offence::Answer, now, LONGEST);
+        assert_eq!(charged, Charged::Again { attempts: 1 });
+        for serial in [1, 3, 4] {
+            assert_eq!(aside.pass(row(serial, 1)), None, "{serial}");
+        }
+        assert_eq!(aside.pass(row(2, 2)), Some(row(2, 2)), "another token");
+
+        let due = aside.next_due(true).unwrap();
+        assert_eq!(due, now + BASE * 2);
+        assert!(drain(&mut aside, due - Duration::from_millis(1)).is_empty());
+        assert_eq!(drain(&mut aside, due), [1, 3, 4]);
+        assert_eq!(
+            aside.pass(row(5, 1)),
+            Some(row(5, 1)),
+            "nobody is before it any more"
+        );
+    }
+
+    #[test]
+    fn one_that_cost_a_connection_is_sent_alone_when_it_is_its_turn_and_others_are_not_kept_by_it()
+    {
+        let (mut aside, now) = aside();
+        aside.charge(RowId::fake(1), Offence::Close, now, 0.0);
+        aside.charge(RowId::fake(2), Offence::Answer, now, 0.0);
+        assert_eq!(aside.pass(row(1, 1)), None);
+        assert_eq!(aside.pass(row(2, 2)), None);
+        let due = aside.due(now, false).unwrap();
+        assert_eq!((due.row.id.serial(), due.alone), (2, false));
+        assert_eq!(aside.due(now, false), None);
+        assert_eq!(
+            aside.next_due(false),
+            None,
+            "or waiting would be a hot loop"
+        );
+        let due = aside.due(now, true).unwrap();
+        assert_eq!((due.row.id.serial(), due.alone), (1, true));
+        // Once it cost a connection, a later answer does not change that.
+        aside.charge(RowId::fake(1), Offence::Answer, now, 0.0);
+        aside.pass(row(1, 1));
+        assert!(aside.due(now, true).unwrap().alone);
+    }
+
+    #[test]
+    fn pauses_grow_and_the_tenth_charge_is_the_last() {
+        let (mut aside, now) = aside();
+        for attempts in 1..ATTEMPTS_MAX {
+            let charged = aside.charge(RowId::fake(1), Offence::Close, now, LONGEST);
+            assert_eq!(charged, Charged::Again { attempts });
+            aside.rewind();
+            aside.pass(row(1, 1));
+            let pause = aside.next_due(true).unwrap() - now;
+            assert_eq!(pause, (BASE * 2_u32.pow(attempts)).min(MAX));
+        }
+        let charged = aside.charge(RowId::fake(1), Offence::Close, now, LONGEST);
+        assert_eq!(charged, Charged::Spent);
+        aside.settled(RowId::fake(1));
+        aside.rewind();
+        assert_eq!(
+            aside.pass(row(1, 1)),
+            Some(row(1, 1)),
+            "settled is forgotten"
+        );
+    }
+
+    #[test]
+    fn a_rewind_forgets_the_rows_and_keeps_the_charges() {
+        let (mut aside, now) = aside();
+        aside.charge(RowId::fake(1), Offence::Answer, now, LONGEST);
+        aside.pass(row(1, 1));
+        aside.pass(row(2, 1));
+        aside.rewind();
+        assert_eq!(aside.next_due(true), None);
+        assert_eq!(aside.pass(row(1, 1)), None);
+        assert_eq!(aside.pass(row(2, 1)), None);
+        assert_eq!(drain(&mut aside, now + MAX), [1, 2]);
+    }
+
+    #[test]
+    fn it_is_full_at_a_thousand_rows_and_has_room_again_when_some_were_due() {
+        let (mut aside, now) = aside();
+        aside.charge(RowId::fake(0), Offence::Answer, now, 0.0);
+        for serial in 0..1_000 {
+            assert!(!aside.is_full());
+            assert_eq!(aside.pass(row(serial, 1)), None);
+        }
+        assert!(aside.is_full());
+        assert!(aside.due(now, true).is_some());
+        assert!(!aside.is_full());
+    }
+}

@@ -75,6 +75,14 @@ id! {
 }
 
 #[cfg(test)]
+impl RowId {
+    /// A row of app 1 that no store gave out, for tests without one.
+    pub(crate) fn fake(serial: u64) -> Self {
+        Self(key(AppId(1), serial))
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
