@@ -1,0 +1,11 @@
+//! The daemon on real sockets, with an upstream that does what the test says.
+
+#![expect(clippy::unwrap_used, reason = "in a test that is the message")]
+
+mod backends;
+mod feedback;
+mod replay;
+mod start;
+mod stop;
+mod support;
+mod troubles;
