@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file could not be read.
-    #[error("cannot read the config file {}: {source}; give an existing file with --config", path.display())]
+    #[error("cannot read the config file {}, which --config names", path.display())]
     Read {
         /// The file asked for.
         path: PathBuf,
