@@ -9,6 +9,7 @@ use apns_net::listen::{self, Accepted, BindError};
 use apns_net::tls::{ClientPolicy, TlsError, server_config};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -81,6 +82,7 @@ impl Simulator {
                 stop.clone(),
                 move |accepted| three.clone().serve(accepted, courier::serve),
             )),
+            tokio::spawn(expire(shared.clone(), stop.clone())),
         ];
         info!(
             binary = %binary_address,
@@ -97,6 +99,15 @@ impl Simulator {
             stop,
             tasks,
         })
+    }
+}
+
+/// What is stored is dropped about when its time is over [C-13], also while nothing else happens.
+async fn expire(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(seconds.tick()).await.is_some() {
+        shared.with(|world, now| world.expire(now));
     }
 }
 

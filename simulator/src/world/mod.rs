@@ -387,8 +387,8 @@ impl World {
         Some(UNIX_EPOCH + Duration::from_secs(expiry.unsigned_abs()))
     }
 
-    /// Drops what was kept until `now` [C-13]. Every call that takes `now` does it by itself, so nothing is delivered too late; a face that wants the
-    /// event on time calls it at [`next_expiry`](Self::next_expiry).
+    /// Drops what was kept until `now` [C-13]. Every call that takes `now` does it by itself, so nothing is delivered too late; the simulator calls it
+    /// every second, so that the event comes on time in an idle world too.
     pub fn expire(&mut self, now: SystemTime) {
         let seconds = unix_seconds(now);
         while let Some((expiry, id, token)) = self.expiries.first()
