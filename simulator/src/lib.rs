@@ -20,6 +20,7 @@ mod io_step;
 pub mod phone;
 pub mod phone_link;
 mod shared;
+pub mod stage;
 mod start;
 pub mod token_text;
 pub mod virtual_phone;

@@ -7,6 +7,7 @@
 //! ```
 
 mod apps;
+mod transcript;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,7 +28,9 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
-pub use self::apps::{AppServerUrl, AppServerUrlError};
+pub use self::apps::{AppServerUrl, AppServerUrlError, NoAnswer};
+use self::transcript::Transcript;
+pub use self::transcript::{Line, Side};
 use crate::dial::{Endpoint, dial};
 use crate::io_step::{read_batch, until, write_some};
 use crate::phone::{Phone, PhoneEvent, Received};
@@ -59,6 +62,9 @@ pub struct LinkConfig {
     pub app_server: Option<AppServerUrl>,
     /// Gets everything that happens on the phone, under the phone's name. A receiver that falls behind slows the phone.
     pub events: Option<mpsc::Sender<(Arc<str>, PhoneEvent)>>,
+    /// Gets every message of the courier connection: the phone's once it is written, APNs' when it is read. A receiver that
+    /// falls behind slows the phone.
+    pub transcript: Option<mpsc::Sender<Line>>,
 }
 
 /// A phone with its connection. Dropping it stops both.
@@ -95,6 +101,7 @@ impl PhoneLink {
             tls,
             posts,
             events: config.events,
+            transcript: config.transcript,
             stop: stop.clone(),
         };
         let span = info_span!("phone", name = &*name);
@@ -211,6 +218,7 @@ struct Driver {
     tls: Arc<ClientConfig>,
     posts: Option<mpsc::Sender<apps::Post>>,
     events: Option<mpsc::Sender<(Arc<str>, PhoneEvent)>>,
+    transcript: Option<mpsc::Sender<Line>>,
     stop: CancellationToken,
 }
 
@@ -282,6 +290,7 @@ impl Driver {
         let (mut reader, mut writer) = tokio::io::split(stream);
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
         let mut write_deadline = None;
+        let mut transcript = Transcript::new(&self.name, self.transcript.as_ref());
         let mut keepalive = tokio::time::interval_at(Instant::now() + KEEPALIVE, KEEPALIVE);
         keepalive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -290,7 +299,12 @@ impl Driver {
                 .change(|phone| (phone.take_messages(), phone.keeps_connection()));
             for message in messages {
                 debug!(?message, "says");
-                message.encode(&mut output).map_err(io::Error::other)?;
+                let before = output.len();
+                message
+                    .clone()
+                    .encode(&mut output)
+                    .map_err(io::Error::other)?;
+                transcript.says(message, &output[before..]);
             }
             self.spread_events().await;
             if !wanted || self.stop.is_cancelled() {
@@ -307,11 +321,15 @@ impl Driver {
                     if read? == 0 {
                         return Ok("the courier closed");
                     }
-                    self.take(&mut input)?;
+                    self.take(&mut input, &mut transcript).await?;
                 }
                 written = write_some(&mut writer, &mut output), if write_deadline.is_some() => {
                     if written? {
                         write_deadline = None;
+                    }
+                    // Before the flush: the answer to what TLS has may come before the flush is done.
+                    if output.is_empty() {
+                        transcript.written(&self.stop).await;
                     }
                 }
                 () = until(write_deadline) => return Err(io::Error::new(io::ErrorKind::TimedOut, "the courier takes nothing")),
@@ -327,18 +345,21 @@ impl Driver {
     }
 
     /// Gives the phone every whole message in `input`.
-    fn take(&self, input: &mut BytesMut) -> io::Result<()> {
+    async fn take(&self, input: &mut BytesMut, transcript: &mut Transcript<'_>) -> io::Result<()> {
         let mut messages = Vec::new();
         while let Some(frame) = courier::decode(input).map_err(io::Error::other)? {
             let message = Message::try_from(frame).map_err(io::Error::other)?;
             debug!(?message, "hears");
             messages.push(message);
         }
+        for message in &messages {
+            transcript.hears(message, &self.stop).await;
+        }
         let now = SystemTime::now();
         self.cell.change(|phone| {
-            messages
-                .into_iter()
-                .for_each(|message| phone.receive(now, message))
+            for message in messages {
+                phone.receive(now, message);
+            }
         });
         Ok(())
     }

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::stage::StageError;
+
 /// Acts as Apple's push service and as the iPhones behind it, offline.
 #[derive(Debug, Parser)]
 #[command(
@@ -56,20 +58,24 @@ pub(crate) enum Code {
 /// Ends the process with one line on stderr.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    code: Code,
+    code: u8,
     line: String,
 }
 
 impl Failure {
     pub(crate) fn new(code: Code, line: impl fmt::Display) -> Self {
         Self {
-            code,
+            code: code as u8,
             line: line.to_string(),
         }
     }
 
     /// An error with its sources, in one line.
     pub(crate) fn chain(code: Code, error: &dyn std::error::Error) -> Self {
+        Self::caused(code as u8, error)
+    }
+
+    fn caused(code: u8, error: &dyn std::error::Error) -> Self {
         let mut line = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
@@ -83,7 +89,13 @@ impl Failure {
     /// Prints the line and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         eprintln!("apns-simulator: {}", self.line.replace('\n', " "));
-        ExitCode::from(self.code as u8)
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<StageError> for Failure {
+    fn from(error: StageError) -> Self {
+        Self::caused(error.exit_code(), &error)
     }
 }
 

@@ -225,6 +225,7 @@ fn start(
         roots,
         app_server: arguments.app_server.clone(),
         events: Some(events),
+        transcript: None,
     };
     PhoneLink::start(phone, config).map_err(|error| Failure::chain(Code::Config, &error))
 }

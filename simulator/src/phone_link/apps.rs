@@ -8,6 +8,7 @@ use apns_proto::Token;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::http::request::Builder;
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -22,8 +23,8 @@ const POST_TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPTS: u32 = 5;
 /// Doubled at every attempt; the actual pause is drawn at random.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Of an answer; it is only read for its error.
-const ANSWER_LEN_MAX: usize = 16 * 1024;
+/// Of an answer.
+const ANSWER_LEN_MAX: usize = 1024 * 1024;
 /// More apps than this register at once on no phone; they wait.
 const POSTS_WAITING_MAX: usize = 128;
 
@@ -61,6 +62,80 @@ impl FromStr for AppServerUrl {
         parsed().ok_or_else(|| AppServerUrlError {
             text: text.to_owned(),
         })
+    }
+}
+
+/// There was no answer to a request.
+#[derive(Debug, thiserror::Error)]
+#[error("the app server gave no answer: {0}")]
+pub struct NoAnswer(String);
+
+impl NoAnswer {
+    fn because(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl AppServerUrl {
+    /// One GET of a path of the app server, such as `/apps/com.example.Mail/tokens`. Set a deadline around it.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot be reached or its answer, of 1 MiB at most, cannot be read.
+    pub async fn get(&self, path: &str) -> Result<(StatusCode, Bytes), NoAnswer> {
+        self.ask(self.request(path).method("GET"), String::new())
+            .await
+    }
+
+    /// One POST to a path of the app server, such as `/apps/com.example.Mail/push`. Set a deadline around it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get).
+    pub async fn post(
+        &self,
+        path: &str,
+        content_type: &'static str,
+        body: String,
+    ) -> Result<(StatusCode, Bytes), NoAnswer> {
+        let request = self.request(path).method("POST");
+        self.ask(request.header(CONTENT_TYPE, content_type), body)
+            .await
+    }
+
+    fn request(&self, path: &str) -> Builder {
+        Request::builder()
+            .uri(format!("{}{path}", self.path))
+            .header(HOST, self.endpoint.to_string())
+    }
+
+    async fn ask(&self, request: Builder, body: String) -> Result<(StatusCode, Bytes), NoAnswer> {
+        let request = request
+            .body(Full::new(Bytes::from(body)))
+            .map_err(NoAnswer::because)?;
+        let Endpoint { host, port } = &self.endpoint;
+        let stream = TcpStream::connect((host.as_str(), *port))
+            .await
+            .map_err(NoAnswer::because)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(NoAnswer::because)?;
+        let exchange = async {
+            let response = sender
+                .send_request(request)
+                .await
+                .map_err(NoAnswer::because)?;
+            let status = response.status();
+            let answer = Limited::new(response.into_body(), ANSWER_LEN_MAX)
+                .collect()
+                .await
+                .map_err(NoAnswer::because)?;
+            Ok((status, answer.to_bytes()))
+        };
+        tokio::select! {
+            answered = exchange => answered,
+            Err(error) = connection => Err(NoAnswer::because(error)),
+        }
     }
 }
 
@@ -128,48 +203,24 @@ enum PostError {
     Failed(String),
 }
 
-impl PostError {
-    fn failed(error: impl std::fmt::Display) -> Self {
+impl From<NoAnswer> for PostError {
+    fn from(error: NoAnswer) -> Self {
         Self::Failed(error.to_string())
     }
 }
 
-/// One POST, with the token as `NSLog(@"%@", token)` would print it.
+/// Posts the token as `NSLog(@"%@", token)` would print it.
 async fn send(url: &AppServerUrl, post: &Post) -> Result<(), PostError> {
-    let Endpoint { host, port } = &url.endpoint;
-    let stream = TcpStream::connect((host.as_str(), *port))
-        .await
-        .map_err(PostError::failed)?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(PostError::failed)?;
-    let request = Request::post(format!("{}/apps/{}/tokens", url.path, post.topic))
-        .header(HOST, url.endpoint.to_string())
-        .header(CONTENT_TYPE, "text/plain")
-        .body(Full::new(Bytes::from(token_text::description(&post.token))))
-        .map_err(PostError::failed)?;
-    let exchange = async {
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(PostError::failed)?;
-        let status = response.status();
-        let answer = Limited::new(response.into_body(), ANSWER_LEN_MAX)
-            .collect()
-            .await
-            .map_err(PostError::failed)?;
-        match status {
-            status if status.is_success() => Ok(()),
-            status if status.is_client_error() => Err(PostError::Refused(
-                status,
-                String::from_utf8_lossy(&answer.to_bytes()).into_owned(),
-            )),
-            status => Err(PostError::Failed(status.to_string())),
-        }
-    };
-    tokio::select! {
-        done = exchange => done,
-        Err(error) = connection => Err(PostError::failed(error)),
+    let path = format!("/apps/{}/tokens", post.topic);
+    let body = token_text::description(&post.token);
+    let (status, answer) = url.post(&path, "text/plain", body).await?;
+    match status {
+        status if status.is_success() => Ok(()),
+        status if status.is_client_error() => Err(PostError::Refused(
+            status,
+            String::from_utf8_lossy(&answer).into_owned(),
+        )),
+        status => Err(PostError::Failed(status.to_string())),
     }
 }
 

@@ -126,6 +126,7 @@ async fn an_app_without_the_entitlement_fails_to_register_and_makes_no_connectio
         roots: scene.portal.roots(),
         app_server: None,
         events: Some(events),
+        transcript: None,
     };
     let phone = PhoneLink::start(phone, config).unwrap();
     let (_, event) = soon(happening.recv()).await.unwrap();
@@ -187,6 +188,7 @@ async fn an_app_posts_its_token_is_pushed_to_and_leaves_through_the_feedback_lis
         roots: Roots::Certificates(vec![scene.portal.ca.certificate_der().clone()]),
         app_server: Some(server.address().into()),
         events: None,
+        transcript: None,
     };
     let phone = PhoneLink::start(phone, config).unwrap();
     let token = phone.token(TOPIC, DEADLINE).await.unwrap();

@@ -114,6 +114,7 @@ impl Scene {
             roots: self.portal.roots(),
             app_server: None,
             events: None,
+            transcript: None,
         };
         PhoneLink::start(phone, config).unwrap()
     }

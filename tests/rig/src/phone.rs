@@ -48,6 +48,7 @@ impl RigPhone {
             roots: Roots::Certificates(vec![ca.certificate_der().clone()]),
             app_server: None,
             events: Some(sender),
+            transcript: None,
         };
         let link = PhoneLink::start(phone, config).expect("a minted certificate can be used");
         let events: Arc<Mutex<Vec<PhoneEvent>>> = Arc::default();

@@ -1,0 +1,304 @@
+//! APNs, a provider and phones in one process: what `apns-simulator run` and the demo put up.
+//!
+//! Ports in the order of the ready file: binary, feedback, courier, app server.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use apns_certs::dev::{self, DevError, DevOptions, DevSet};
+use apns_certs::{Ca, KeyKind, Kind, MintError, PushCertificate};
+use apns_net::credentials::{CredentialsError, Environment, Identity};
+use apns_net::listen::{self, BindError};
+use apns_net::ready::PortBase;
+use apns_net::tls::{Roots, TlsError, TlsVersions};
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::app_server::{AppServer, AppServerConfig, AppServerError, ProviderApp};
+use crate::dial::Endpoint;
+use crate::phone::{ActionError, Phone, Types};
+use crate::phone_link::{Line, LinkConfig, PhoneLink};
+use crate::{Config, Handle, NotInTime, Simulator, StartError};
+
+/// Phones must have their tokens by then.
+const TOKENS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What to put up.
+#[derive(Debug, Clone)]
+pub struct StageOptions {
+    /// Folder of the certificates; they are made when they are missing or about to expire.
+    pub state: PathBuf,
+    /// Where the listeners are.
+    pub port_base: PortBase,
+    /// The app's bundle id. The phones have a second push app, `<topic>.second`: a phone whose last push app goes hangs up,
+    /// and reports nothing [C-15].
+    pub topic: String,
+    /// The environment of the listeners.
+    pub environment: Environment,
+    /// The TLS versions they speak.
+    pub tls: TlsVersions,
+}
+
+/// A running simulator with its certificates.
+#[derive(Debug)]
+pub struct Stage {
+    options: StageOptions,
+    set: DevSet,
+    ca: Ca,
+    simulator: Handle,
+}
+
+/// Why the stage is not up.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    Certificates(#[from] DevError),
+    /// A certificate cannot be minted.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// A certificate of the state folder cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The simulator does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The app server's port cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The app server does not start.
+    #[error(transparent)]
+    AppServer(#[from] AppServerError),
+    /// A phone's certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// An app cannot be installed.
+    #[error(transparent)]
+    Phone(#[from] ActionError),
+    /// A phone got no token.
+    #[error(transparent)]
+    NotInTime(#[from] NotInTime),
+}
+
+impl StageError {
+    /// The exit code of a process that ends because of it: 1 failure, 74 disk, 78 configuration.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Certificates(DevError::Folder { .. } | DevError::Write { .. }) => 74,
+            Self::Certificates(_)
+            | Self::Credentials(_)
+            | Self::AppServer(_)
+            | Self::Start(StartError::Tls(_) | StartError::Address(_)) => 78,
+            Self::Start(StartError::Bind(_))
+            | Self::Mint(_)
+            | Self::Bind(_)
+            | Self::Tls(_)
+            | Self::Phone(_)
+            | Self::NotInTime(_) => 1,
+        }
+    }
+}
+
+/// What the ready file says of the simulator.
+#[derive(Debug, Clone, Serialize)]
+pub struct Ready {
+    /// The binary provider port.
+    pub binary: SocketAddr,
+    /// The feedback service.
+    pub feedback: SocketAddr,
+    /// Where phones connect.
+    pub courier: SocketAddr,
+    /// Where apps post their tokens, and pushes are ordered.
+    pub app_server: SocketAddr,
+    /// The CA to trust, in PEM.
+    pub ca: PathBuf,
+    /// The provider's push certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// The topic of that certificate.
+    pub topic: String,
+    /// The phones.
+    pub phones: Vec<ReadyPhone>,
+}
+
+/// A phone in the ready file.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReadyPhone {
+    /// Its name.
+    pub name: String,
+    /// The device token of [`Ready::topic`] in hex.
+    pub token: String,
+}
+
+impl Stage {
+    /// Reads or makes the certificates and starts the simulator.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be used or a port cannot be bound.
+    pub async fn set_up(options: StageOptions) -> Result<Self, StageError> {
+        let certificates = DevOptions {
+            topic: options.topic.clone(),
+            ..DevOptions::default()
+        };
+        let set = dev::load_or_write(&options.state, &certificates)?;
+        let ca = set.load_ca()?;
+        let identity = Identity::from_pem_files(&set.server, &set.server_key)?;
+        let simulator = Simulator::start(Config {
+            binary: options.port_base.address(0),
+            feedback: options.port_base.address(1),
+            courier: options.port_base.address(2),
+            environment: options.environment,
+            tls: options.tls,
+            ..Config::new(identity, vec![ca.certificate_der().clone()])
+        })
+        .await?;
+        Ok(Self {
+            options,
+            set,
+            ca,
+            simulator,
+        })
+    }
+
+    /// The running simulator.
+    #[must_use]
+    pub const fn simulator(&self) -> &Handle {
+        &self.simulator
+    }
+
+    /// Its certificates.
+    #[must_use]
+    pub const fn certificates(&self) -> &DevSet {
+        &self.set
+    }
+
+    /// The topics of a phone's two push apps.
+    #[must_use]
+    pub fn topics(&self) -> [String; 2] {
+        let topic = &self.options.topic;
+        [topic.clone(), format!("{topic}.second")]
+    }
+
+    /// Starts the app server, which pushes through `gateway` and reads `feedback`.
+    ///
+    /// # Errors
+    ///
+    /// When its port cannot be bound.
+    pub async fn app_server(
+        &self,
+        gateway: Endpoint,
+        feedback: Endpoint,
+    ) -> Result<AppServer, StageError> {
+        let mut apps = Vec::new();
+        for topic in self.topics() {
+            let identity = if topic == self.set.topic {
+                Identity::from_pem_files(&self.set.provider, &self.set.provider_key)?
+            } else {
+                let push = PushCertificate {
+                    key: KeyKind::P256,
+                    ..PushCertificate::new(Kind::Universal, &topic)
+                };
+                self.ca.push(&push)?.identity()?
+            };
+            apps.push(ProviderApp {
+                topic,
+                identity,
+                roots: self.roots(),
+                gateway: gateway.clone(),
+                feedback: feedback.clone(),
+            });
+        }
+        let listener = listen::bind(self.options.port_base.address(3)).await?;
+        let quiet = AppServerConfig::QUIET;
+        Ok(AppServer::start(listener, AppServerConfig { apps, quiet })?)
+    }
+
+    /// Switches a phone on. It has no apps yet, and therefore no connection.
+    ///
+    /// # Errors
+    ///
+    /// When its certificate cannot be minted.
+    pub fn phone(
+        &self,
+        name: &str,
+        app_server: &AppServer,
+        transcript: Option<mpsc::Sender<Line>>,
+    ) -> Result<PhoneLink, StageError> {
+        let config = LinkConfig {
+            courier: self.simulator.courier().into(),
+            identity: self.ca.device(name)?.identity()?,
+            roots: self.roots(),
+            app_server: Some(app_server.address().into()),
+            events: None,
+            transcript,
+        };
+        Ok(PhoneLink::start(Phone::new(name), config)?)
+    }
+
+    /// Installs both push apps on a phone; they register at once.
+    ///
+    /// # Errors
+    ///
+    /// When they are there already.
+    pub fn install_apps(&self, phone: &PhoneLink) -> Result<(), StageError> {
+        for topic in self.topics() {
+            let name = topic.rsplit('.').next().unwrap_or(&topic);
+            phone.with(|phone| {
+                phone.install(&topic, name, true)?;
+                phone.register(&topic, Types::ALL)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the phones have their tokens: everything is ready then.
+    ///
+    /// # Errors
+    ///
+    /// When one does not get it in time.
+    pub async fn ready(
+        &self,
+        app_server: &AppServer,
+        phones: &[PhoneLink],
+    ) -> Result<Ready, StageError> {
+        let mut ready_phones = Vec::new();
+        for phone in phones {
+            let token = phone.token(&self.set.topic, TOKENS_TIMEOUT).await?;
+            ready_phones.push(ReadyPhone {
+                name: phone.name().to_owned(),
+                token: token.to_hex(),
+            });
+        }
+        Ok(Ready {
+            binary: self.simulator.binary(),
+            feedback: self.simulator.feedback(),
+            courier: self.simulator.courier(),
+            app_server: app_server.address(),
+            ca: self.set.ca.clone(),
+            certificate: self.set.provider.clone(),
+            key: self.set.provider_key.clone(),
+            topic: self.set.topic.clone(),
+            phones: ready_phones,
+        })
+    }
+
+    /// Stops the simulator. Stop phones and app server before.
+    pub async fn shutdown(self) {
+        self.simulator.shutdown().await;
+    }
+
+    fn roots(&self) -> Roots {
+        Roots::Certificates(vec![self.ca.certificate_der().clone()])
+    }
+}
+
+/// Names a phone of a stage: "iPhone 1", "iPhone 2", …
+#[must_use]
+pub fn phone_name(number: u32) -> Arc<str> {
+    format!("iPhone {number}").into()
+}
