@@ -4,6 +4,10 @@
 ci:
     bash .ci/run
 
+# The whole flow, once.
+demo:
+    cargo run --release --bin apns-demo -- --once
+
 test:
     cargo test --workspace
 
