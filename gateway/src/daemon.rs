@@ -1,12 +1,13 @@
 //! Everything put together: started in order, watched over, stopped in order.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use apns_net::credentials::Environment;
 use apns_net::listen::{self, BindError, Limits};
 use tokio::net::TcpListener;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{self, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -195,8 +196,8 @@ async fn open_app(setup: &AppSetup, config: &Config, store: &Store) -> Result<Ar
     )))
 }
 
-/// How a task ended: its name, and whether the store was why.
-type Ended = (String, Result<(), StoreDown>);
+/// How a task ended: whether the store was why.
+type Ended = Result<(), StoreDown>;
 
 /// Every task there is beside those of single connections.
 struct Tasks {
@@ -204,6 +205,8 @@ struct Tasks {
     listeners: JoinSet<Ended>,
     /// End when they are told to, after the listeners.
     workers: JoinSet<Ended>,
+    /// Who is who, for the one that panics.
+    names: HashMap<task::Id, String>,
     stop: CancellationToken,
 }
 
@@ -212,6 +215,7 @@ impl Tasks {
         Self {
             listeners: JoinSet::new(),
             workers: JoinSet::new(),
+            names: HashMap::new(),
             stop: CancellationToken::new(),
         }
     }
@@ -251,10 +255,10 @@ impl Tasks {
     {
         let work = work(self.stop.clone());
         let abort = shared.abort.clone();
-        self.workers.spawn(async move {
-            let outcome = abort.run_until_cancelled(work).await.unwrap_or(Ok(()));
-            (name, outcome)
-        });
+        let worker = self
+            .workers
+            .spawn(async move { abort.run_until_cancelled(work).await.unwrap_or(Ok(())) });
+        self.names.insert(worker.id(), name);
     }
 
     fn spawn_listener(
@@ -266,10 +270,11 @@ impl Tasks {
     ) {
         let name = format!("listener {} {:?}", listener.environment, listener.service);
         let shared = Arc::clone(shared);
-        self.listeners.spawn(async move {
+        let listener = self.listeners.spawn(async move {
             listener.run(shared, limits, backend_max).await;
-            (name, Ok(()))
+            Ok(())
         });
+        self.names.insert(listener.id(), name);
     }
 
     /// Runs until the daemon is told to stop and has come to its end, or until something fails that it cannot live
@@ -294,8 +299,8 @@ impl Tasks {
         while !(self.listeners.is_empty() && self.workers.is_empty()) {
             tokio::select! {
                 down = shared.store.stopped() => return Err(down.into()),
-                Some(ended) = self.listeners.join_next() => {
-                    let name = must_not_panic(ended)?;
+                Some(ended) = self.listeners.join_next_with_id() => {
+                    let name = self.name_of(ended)?;
                     if !shared.drain.is_cancelled() {
                         return Err(ended_early(name));
                     }
@@ -304,8 +309,8 @@ impl Tasks {
                         self.stop.cancel();
                     }
                 }
-                Some(ended) = self.workers.join_next() => {
-                    let name = must_not_panic(ended)?;
+                Some(ended) = self.workers.join_next_with_id() => {
+                    let name = self.name_of(ended)?;
                     if !self.stop.is_cancelled() && !shared.abort.is_cancelled() {
                         return Err(ended_early(name));
                     }
@@ -314,18 +319,18 @@ impl Tasks {
         }
         Ok(())
     }
-}
 
-fn must_not_panic(ended: Result<Ended, JoinError>) -> Result<String, Failure> {
-    match ended {
-        Ok((name, outcome)) => {
-            outcome?;
-            Ok(name)
+    /// The name of a task that has ended, unless it panicked or the store was why.
+    fn name_of(&mut self, ended: Result<(task::Id, Ended), JoinError>) -> Result<String, Failure> {
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let name = self.names.remove(&id).unwrap_or_default();
+        match ended {
+            Ok((_, outcome)) => Ok(outcome.map(|()| name)?),
+            Err(error) => Err(Failure::Task {
+                task: name,
+                reason: error.to_string(),
+            }),
         }
-        Err(error) => Err(Failure::Task {
-            task: "of the gateway".to_owned(),
-            reason: error.to_string(),
-        }),
     }
 }
 
@@ -333,5 +338,26 @@ fn ended_early(task: String) -> Failure {
     Failure::Task {
         task,
         reason: "nobody told it to".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panicked_is_called_by_its_name() {
+        let mut tasks = Tasks::new();
+        let worker = tasks.workers.spawn(async { panic!("a bug") });
+        tasks
+            .names
+            .insert(worker.id(), "dispatch com.example.Mail".into());
+        let ended = tasks.workers.join_next_with_id().await.expect("one task");
+        let failure = tasks.name_of(ended).expect_err("it panicked");
+        let line = failure.to_string();
+        assert!(
+            line.contains("dispatch com.example.Mail") && line.contains("a bug"),
+            "{line}"
+        );
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use apns_proto::{Expiry, Priority};
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -76,6 +76,20 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// A request's body; one that is too large is refused like everything else, in JSON.
+struct Body(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        match Bytes::from_request(request, state).await {
+            Ok(bytes) => Ok(Self(bytes)),
+            Err(rejection) => Err(Refusal(rejection.status(), rejection.body_text())),
+        }
+    }
+}
+
 async fn deadline(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
@@ -108,7 +122,7 @@ async fn list(State(apps): State<Arc<Apps>>) -> Response {
 async fn register(
     State(apps): State<Arc<Apps>>,
     Path(topic): Path<String>,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Refusal> {
     let app = find(&apps, &topic)?;
     let text = posted_text(&body)?;
@@ -166,7 +180,7 @@ async fn push(
     State(apps): State<Arc<Apps>>,
     Path(topic): Path<String>,
     headers: HeaderMap,
-    payload: Bytes,
+    Body(payload): Body,
 ) -> Result<Response, Refusal> {
     let app = find(&apps, &topic)?;
     check_payload(&payload)?;
