@@ -21,9 +21,12 @@
 //! Nobody but programs told to trust this CA believes these certificates. They are for development.
 
 mod ca;
+pub mod csr;
 mod der;
 pub mod dev;
+pub mod files;
 mod mint;
+pub mod public_key;
 mod push;
 
 pub use ca::{Ca, check_server_name};

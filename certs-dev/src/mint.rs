@@ -126,6 +126,14 @@ pub enum MintError {
     /// A name that is neither a DNS name nor an IP address.
     #[error("{0:?} is neither a DNS name nor an IP address")]
     Name(String),
+    /// An address that a signing request cannot carry.
+    #[error("an email address in a signing request has ASCII characters only")]
+    Email,
+    /// A private key that cannot be used.
+    #[error(
+        "the private key cannot be used: expected PEM, not encrypted, with a key of RSA 2048 bits or more, P-256 or P-384"
+    )]
+    Key(#[source] rcgen::Error),
     /// The CA's key belongs to another certificate.
     #[error("the CA's private key does not belong to its certificate")]
     CaKeyMismatch,

@@ -19,10 +19,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::ca::Ca;
+use crate::files::{Access, Folder};
 use crate::mint::{KeyKind, MintError};
 use crate::push::{Kind, PushCertificate};
 use check::Unfit;
-use files::Folder;
 
 /// What the set is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,8 +122,8 @@ impl DevSet {
 /// # Errors
 /// The options cannot be met, the folder cannot be written, or it holds files of these names that are not ours.
 pub fn write(folder: &Path, options: &DevOptions) -> Result<DevSet, DevError> {
-    let folder = Folder::open(folder)?;
-    folder.refuse_foreign(&DevSet::new(folder.path(), options))?;
+    let folder = files::open(folder)?;
+    files::refuse_foreign(&DevSet::new(folder.path(), options))?;
     mint(&folder, &Ca::with_key(options.keys)?, options)
 }
 
@@ -133,9 +133,9 @@ pub fn write(folder: &Path, options: &DevOptions) -> Result<DevSet, DevError> {
 /// # Errors
 /// As [`write()`].
 pub fn load_or_write(folder: &Path, options: &DevOptions) -> Result<DevSet, DevError> {
-    let folder = Folder::open(folder)?;
+    let folder = files::open(folder)?;
     let set = DevSet::new(folder.path(), options);
-    folder.refuse_foreign(&set)?;
+    files::refuse_foreign(&set)?;
     let ca = match check::ca(&set) {
         Ok(ca) => ca,
         Err(unfit) => {
@@ -169,14 +169,18 @@ fn mint(folder: &Folder, ca: &Ca, options: &DevOptions) -> Result<DevSet, DevErr
         ..DevSet::new(folder.path(), options)
     };
     // First, so that a set interrupted half way is known to be ours.
-    folder.public(&set.readme, &files::readme(&set))?;
-    folder.secret(&set.ca_key, &ca.key_pem())?;
-    folder.public(&set.ca, ca.cert_pem())?;
-    folder.secret(&set.server_key, &server.key_pem)?;
-    folder.public(&set.server, &server.cert_pem)?;
-    folder.secret(&set.provider_key, &provider.key_pem)?;
-    folder.public(&set.provider, &provider.cert_pem)?;
-    folder.secret(&set.provider_combined, &provider.combined_pem())?;
+    files::write(&set.readme, &files::readme(&set), Access::Public)?;
+    files::write(&set.ca_key, &ca.key_pem(), Access::Secret)?;
+    files::write(&set.ca, ca.cert_pem(), Access::Public)?;
+    files::write(&set.server_key, &server.key_pem, Access::Secret)?;
+    files::write(&set.server, &server.cert_pem, Access::Public)?;
+    files::write(&set.provider_key, &provider.key_pem, Access::Secret)?;
+    files::write(&set.provider, &provider.cert_pem, Access::Public)?;
+    files::write(
+        &set.provider_combined,
+        &provider.combined_pem(),
+        Access::Secret,
+    )?;
     Ok(set)
 }
 

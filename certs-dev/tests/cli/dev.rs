@@ -1,30 +1,11 @@
-//! `apns-certs` as a script sees it: exit status, stdout, one line on stderr.
-#![expect(
-    clippy::unwrap_used,
-    reason = "in a test, a panic that names its place is the best report"
-)]
+//! `apns-certs dev`.
 
 use std::fs;
-use std::process::{Command, Output};
 
 use apns_net::credentials::Identity;
 use tempfile::TempDir;
 
-fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_apns-certs"))
-        .args(arguments)
-        .env_remove("RUST_LOG")
-        .output()
-        .unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
+use crate::{run, stderr, stdout};
 
 #[test]
 fn a_set_is_written_and_found_again() {

@@ -1,0 +1,55 @@
+//! How a verb that cannot do its work ends the process.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use apns_certs::MintError;
+
+/// Exit codes after `sysexits.h`. Wrong usage is 2: clap's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// Anything without a code of its own.
+    Failure = 1,
+    /// A file cannot be written, or is somebody else's.
+    Disk = 74,
+}
+
+/// Ends the process with one line on stderr.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: Code,
+    line: String,
+}
+
+impl Failure {
+    pub(crate) fn new(code: Code, line: impl fmt::Display) -> Self {
+        Self {
+            code,
+            line: line.to_string(),
+        }
+    }
+
+    /// An error with its sources.
+    pub(crate) fn chain(code: Code, error: &dyn std::error::Error) -> Self {
+        let mut line = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            line.push_str(": ");
+            line.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self { code, line }
+    }
+
+    /// Prints the line and gives the exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        eprintln!("apns-certs: {}", self.line.replace('\n', " "));
+        ExitCode::from(self.code as u8)
+    }
+}
+
+impl From<MintError> for Failure {
+    fn from(error: MintError) -> Self {
+        Self::chain(Code::Failure, &error)
+    }
+}

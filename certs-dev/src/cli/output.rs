@@ -1,0 +1,149 @@
+//! What a verb leaves behind: files, and a report on stdout.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use apns_certs::files::{self, Access};
+use serde::Serialize;
+
+use super::arguments::OutFolder;
+use super::failure::{Code, Failure};
+
+/// A file to write.
+pub(crate) struct File<'a> {
+    name: String,
+    bytes: &'a [u8],
+    access: Access,
+}
+
+impl<'a> File<'a> {
+    /// A file for everyone: a certificate, a signing request.
+    pub(crate) fn public(name: impl Into<String>, bytes: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        Self {
+            name: name.into(),
+            bytes: bytes.as_ref(),
+            access: Access::Public,
+        }
+    }
+
+    /// A file for its owner alone: whatever holds a private key.
+    pub(crate) fn secret(name: impl Into<String>, bytes: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        Self {
+            name: name.into(),
+            bytes: bytes.as_ref(),
+            access: Access::Secret,
+        }
+    }
+}
+
+impl OutFolder {
+    /// Where a file of that name goes, as one would type it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        if self.folder == Path::new(".") {
+            PathBuf::from(name)
+        } else {
+            self.folder.join(name)
+        }
+    }
+
+    /// Writes the files, each whole or not at all, and gives their paths in the same order. None is written when a name is taken by
+    /// a file that holds something else, unless that is to be replaced.
+    pub(crate) fn write<const N: usize>(
+        &self,
+        files: [File<'_>; N],
+    ) -> Result<[PathBuf; N], Failure> {
+        let cannot = |what: &str, path: &Path, error: io::Error| {
+            let path = path.display();
+            Failure::new(Code::Disk, format_args!("cannot {what} {path}: {error}"))
+        };
+        fs::create_dir_all(&self.folder)
+            .map_err(|error| cannot("create the folder", &self.folder, error))?;
+        if !self.force {
+            for file in &files {
+                self.refuse_other(file)?;
+            }
+        }
+        for file in &files {
+            let path = self.path(&file.name);
+            files::write(&path, file.bytes, file.access)
+                .map_err(|error| cannot("write", &path, error))?;
+        }
+        Ok(files.map(|file| self.path(&file.name)))
+    }
+
+    /// The same bytes again are no harm; another key or certificate under the name is somebody's.
+    fn refuse_other(&self, file: &File<'_>) -> Result<(), Failure> {
+        let path = self.path(&file.name);
+        let same = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            // Nothing else is opened: a pipe would never end.
+            Ok(there) if there.is_file() && there.len() == file.bytes.len() as u64 => {
+                fs::read(&path).is_ok_and(|bytes| bytes == file.bytes)
+            }
+            _ => false,
+        };
+        if same {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Code::Disk,
+            format_args!(
+                "{} is there already and holds something else: choose another folder with --out, or replace it with --force",
+                path.display()
+            ),
+        ))
+    }
+}
+
+/// Prints what was done: as JSON for programs, else as text for people, whose last line says what comes next.
+pub(crate) fn print(report: &(impl Serialize + fmt::Display), json: bool) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let written = if json {
+        serde_json::to_writer(&mut out, report)
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out))
+    } else {
+        writeln!(out, "{report}")
+    };
+    written.map_err(|error| {
+        Failure::new(
+            Code::Failure,
+            format_args!("cannot write to stdout: {error}"),
+        )
+    })
+}
+
+/// A path or another word of a command line, quoted where a shell needs it.
+pub(crate) struct Word<T>(pub(crate) T);
+
+impl<T: AsRef<Path>> fmt::Display for Word<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.0.as_ref().display().to_string();
+        let plain = |c: char| c.is_alphanumeric() || "/._-+:@,=%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            f.write_str(&word)
+        } else {
+            write!(f, "'{}'", word.replace('\'', r"'\''"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_would_tear_it() {
+        for (word, quoted) in [
+            ("certs/aps.cer", "certs/aps.cer"),
+            ("My Certificates/aps.cer", "'My Certificates/aps.cer'"),
+            ("", "''"),
+            ("it's", r"'it'\''s'"),
+            ("com.example.*", "'com.example.*'"),
+        ] {
+            assert_eq!(Word(word).to_string(), quoted);
+        }
+    }
+}
