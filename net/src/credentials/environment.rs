@@ -23,6 +23,19 @@ impl Environment {
             Self::Production => "production",
         }
     }
+
+    /// Whose host a name is, of either provider protocol, of the feedback service or of a courier [P-01]; `None` for names that
+    /// are not Apple's. The name is as TLS has it: without a port, in any case.
+    pub fn of_host(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        let host = name.strip_suffix(".push.apple.com")?;
+        let sandbox = host.ends_with(".sandbox") || host == "api.development";
+        Some(if sandbox {
+            Self::Sandbox
+        } else {
+            Self::Production
+        })
+    }
 }
 
 impl fmt::Display for Environment {
@@ -108,6 +121,26 @@ mod tests {
             error.to_string(),
             "unknown environment \"Development\": expected \"sandbox\" or \"production\""
         );
+    }
+
+    #[test]
+    fn the_names_of_apples_hosts_say_whose_they_are() {
+        use Environment::{Production, Sandbox};
+        for (name, environment) in [
+            ("gateway.push.apple.com", Some(Production)),
+            ("Feedback.Push.Apple.com", Some(Production)),
+            ("7-courier.push.apple.com", Some(Production)),
+            ("api.push.apple.com", Some(Production)),
+            ("gateway.sandbox.push.apple.com", Some(Sandbox)),
+            ("3-courier.sandbox.push.apple.com", Some(Sandbox)),
+            ("api.sandbox.push.apple.com", Some(Sandbox)),
+            ("api.development.push.apple.com", Some(Sandbox)),
+            ("localhost", None),
+            ("push.apple.com", None),
+            ("gateway.push.apple.com.example.net", None),
+        ] {
+            assert_eq!(Environment::of_host(name), environment, "{name}");
+        }
     }
 
     #[test]

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout_at};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -69,6 +70,29 @@ impl std::error::Error for BindError {
     }
 }
 
+/// The TLS configuration of each connection: the same for all, or by the name the client asks for (SNI).
+#[derive(Clone)]
+#[expect(
+    clippy::type_complexity,
+    reason = "named once: an alias would only hide it"
+)]
+pub struct Configurations(Arc<dyn Fn(Option<&str>) -> Arc<ServerConfig> + Send + Sync>);
+
+impl Configurations {
+    /// `choose` gets the name; many clients send none [P-04].
+    pub fn by_name(
+        choose: impl Fn(Option<&str>) -> Arc<ServerConfig> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(choose))
+    }
+}
+
+impl From<Arc<ServerConfig>> for Configurations {
+    fn from(configuration: Arc<ServerConfig>) -> Self {
+        Self::by_name(move |_| configuration.clone())
+    }
+}
+
 /// What a listener grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -103,7 +127,7 @@ pub struct Accepted {
 /// the same token; one that panics takes only its own connection down.
 pub async fn serve<H, F>(
     listener: TcpListener,
-    tls: Arc<ServerConfig>,
+    tls: impl Into<Configurations>,
     limits: Limits,
     shutdown: CancellationToken,
     handler: H,
@@ -111,7 +135,7 @@ pub async fn serve<H, F>(
     H: Fn(Accepted) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    let acceptor = TlsAcceptor::from(tls);
+    let configurations = tls.into();
     let handler = Arc::new(handler);
     let mut permits = Permits::new(limits.connections_max);
     let connections = TaskTracker::new();
@@ -147,13 +171,17 @@ pub async fn serve<H, F>(
             }
         };
         pause = Pause::default();
-        let (acceptor, handler, shutdown) =
-            (acceptor.clone(), Arc::clone(&handler), shutdown.clone());
+        let (configurations, handler, shutdown) = (
+            configurations.clone(),
+            Arc::clone(&handler),
+            shutdown.clone(),
+        );
         connections.spawn(async move {
             let _permit = permit;
             let _witness = Witness { ends };
             // Boxed, so that what only the handshake needs is freed with it.
-            let handshake = Box::pin(handshake(&acceptor, socket, ends, limits.handshake_timeout));
+            let timeout = limits.handshake_timeout;
+            let handshake = Box::pin(handshake(&configurations, socket, ends, timeout));
             let accepted = tokio::select! {
                 () = shutdown.cancelled() => return,
                 accepted = handshake => accepted,
@@ -170,7 +198,7 @@ pub async fn serve<H, F>(
 
 /// Brings one connection through its handshake, or logs why not.
 async fn handshake(
-    acceptor: &TlsAcceptor,
+    configurations: &Configurations,
     socket: TcpStream,
     ends: Ends,
     timeout: Duration,
@@ -193,7 +221,7 @@ async fn handshake(
             return None;
         }
     }
-    let handshake = timeout_at(deadline, acceptor.accept(socket).into_fallible());
+    let handshake = timeout_at(deadline, accept(configurations, socket));
     match tls::remembering(handshake).await {
         (Ok(Ok(stream)), _) => {
             let certificate = peer_certificate(&stream)?;
@@ -207,7 +235,9 @@ async fn handshake(
             warn_refused(ends, Reason::of(&error), refused);
             // The alert is on its way; closing over unread bytes would take it back.
             let farewell = Instant::now() + REFUSED_LINGER.total;
-            if SockRef::from(&socket).shutdown(Shutdown::Write).is_ok() {
+            if let Some(socket) = socket
+                && SockRef::from(&socket).shutdown(Shutdown::Write).is_ok()
+            {
                 drain(&socket, REFUSED_LINGER.idle, farewell).await;
             }
             None
@@ -217,6 +247,24 @@ async fn handshake(
             None
         }
     }
+}
+
+/// Chooses the configuration by the client's first message and goes on with it. After a failure the socket is given back: the
+/// alert may still have to be read.
+async fn accept(
+    Configurations(choose): &Configurations,
+    socket: TcpStream,
+) -> Result<TlsStream<TcpStream>, (io::Error, Option<TcpStream>)> {
+    let mut hello = LazyConfigAcceptor::new(Acceptor::default(), socket);
+    let start = match (&mut hello).await {
+        Ok(start) => start,
+        Err(error) => return Err((error, hello.take_io())),
+    };
+    let configuration = choose(start.client_hello().server_name());
+    let accepting = start.into_stream(configuration).into_fallible();
+    accepting
+        .await
+        .map_err(|(error, socket)| (error, Some(socket)))
 }
 
 /// A refused peer has little to send: it is told, and gone.

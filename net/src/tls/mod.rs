@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use client::{Roots, client_config};
-pub use policy::{ClientPolicy, Refusal};
+pub use policy::{Amend, ClientPolicy, Refusal, Terms};
 pub use server::{TlsVersions, server_config};
 
 pub(crate) use policy::{Refused, remembering};

@@ -43,6 +43,39 @@ pub struct ClientPolicy {
     pub require_topic: bool,
     /// Whether the listener is for phones [C-01]: a provider's push certificate is not a device's.
     pub devices_only: bool,
+    /// Judges each certificate on terms of its own: by a simulated clock, say.
+    pub amend: Option<Amend>,
+}
+
+/// On what terms a certificate is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The time at which it must be valid.
+    pub now: SystemTime,
+    /// The environment it must permit; `None` asks for none.
+    pub environment: Option<Environment>,
+}
+
+/// Changes the terms for some certificates. It is asked within the handshake, before anything is known of the certificate but
+/// what it says itself: that its holder has the key is proved later.
+#[derive(Clone)]
+#[expect(
+    clippy::type_complexity,
+    reason = "named once: an alias would only hide it"
+)]
+pub struct Amend(Arc<dyn Fn(&CertificateInfo, Terms) -> Terms + Send + Sync>);
+
+impl Amend {
+    /// `amend` gets the listener's terms and gives those that are to hold.
+    pub fn new(amend: impl Fn(&CertificateInfo, Terms) -> Terms + Send + Sync + 'static) -> Self {
+        Self(Arc::new(amend))
+    }
+}
+
+impl fmt::Debug for Amend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Amend")
+    }
 }
 
 impl ClientPolicy {
@@ -204,6 +237,18 @@ impl ClientVerifier {
         }
     }
 
+    /// The listener's terms, unless they are amended.
+    fn terms(&self, certificate: &CertificateInfo, now: UnixTime) -> Terms {
+        let usual = Terms {
+            now: SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs()),
+            environment: self.policy.environment,
+        };
+        match &self.policy.amend {
+            Some(Amend(amend)) => amend(certificate, usual),
+            None => usual,
+        }
+    }
+
     fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -213,8 +258,11 @@ impl ClientVerifier {
     ) -> Result<(), (Refusal, rustls::Error)> {
         let policy = &self.policy;
         let pinned = policy.pins.contains(&certificate.pin);
+        let Terms { now, environment } = self.terms(certificate, now);
         if !pinned {
-            self.verify_chain(end_entity, intermediates, now)
+            let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH);
+            let at = UnixTime::since_unix_epoch(since_1970.unwrap_or_default());
+            self.verify_chain(end_entity, intermediates, at)
                 .map_err(|error| (explain(&error, certificate, now), error))?;
         }
         let unfit = if policy.devices_only && certificate.is_push() {
@@ -228,7 +276,7 @@ impl ClientVerifier {
             let error = CertificateError::Other(OtherError(Arc::new(unfit.clone())));
             return Err((unfit, error.into()));
         }
-        if let Some(listener) = policy.environment
+        if let Some(listener) = environment
             && !certificate.permits(listener)
             && !(pinned && certificate.environments.is_empty())
         {
@@ -243,7 +291,7 @@ impl ClientVerifier {
 }
 
 /// The library's verdict in the operator's words.
-fn explain(error: &rustls::Error, certificate: &CertificateInfo, now: UnixTime) -> Refusal {
+fn explain(error: &rustls::Error, certificate: &CertificateInfo, now: SystemTime) -> Refusal {
     let rustls::Error::InvalidCertificate(error) = error else {
         return Refusal::Other(error.to_string());
     };
@@ -251,11 +299,9 @@ fn explain(error: &rustls::Error, certificate: &CertificateInfo, now: UnixTime) 
         CertificateError::BadEncoding => Refusal::Unreadable,
         CertificateError::UnknownIssuer => Refusal::UnknownIssuer,
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
+            let ago = now.duration_since(certificate.not_after);
             Refusal::Expired {
-                ago: now
-                    .duration_since(certificate.not_after)
-                    .unwrap_or_default(),
+                ago: ago.unwrap_or_default(),
             }
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use apns_net::credentials::{Environment, Identity};
 use apns_net::listen::Accepted;
-use apns_net::tls::ClientPolicy;
+use apns_net::tls::{Amend, ClientPolicy, Terms};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{AlertDescription, ClientConfig};
 use tokio::sync::mpsc;
@@ -181,6 +182,33 @@ async fn a_certificate_for_the_other_environment_is_certificate_revoked() {
             .await
             .assert_refused(CertificateRevoked, reason);
     }
+}
+
+#[tokio::test]
+async fn a_listener_may_judge_a_certificate_by_another_clock_and_for_another_environment() {
+    let ca = Authority::new();
+    let policy = |amend| ClientPolicy {
+        amend: Some(amend),
+        ..ClientPolicy::providers(vec![ca.root()], Production)
+    };
+    let in_5000 = Amend::new(|certificate, terms| {
+        assert_eq!(certificate.topic.as_deref(), Some("com.example.Mail"));
+        assert_eq!(terms.environment, Some(Production));
+        Terms {
+            now: SystemTime::UNIX_EPOCH + Duration::from_secs(95_617_584_000),
+            ..terms
+        }
+    });
+    attempt(policy(in_5000), &ca.issue(&Leaf::push()))
+        .await
+        .assert_refused(CertificateExpired, "the client certificate expired 3");
+    let anywhere = Amend::new(|_, terms| Terms {
+        environment: None,
+        ..terms
+    });
+    attempt(policy(anywhere), &ca.issue(&Leaf::push().without_marks()))
+        .await
+        .assert_accepted();
 }
 
 #[tokio::test]
