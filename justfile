@@ -11,9 +11,9 @@ demo:
 test:
     cargo test --workspace
 
-# node-apn 1.7.8 against simulator and gateway (needs node and npm).
+# PHP, Java and node clients against simulator and gateway (needs php, a JDK, openssl, node and npm).
 third-party:
-    npm ci --ignore-scripts --no-audit --no-fund --prefix tests/rig/clients/node-apn
+    npm ci --ignore-scripts --no-audit --no-fund --prefix examples/clients/node
     cargo test -p apns-rig --features third-party --test third_party
 
 fmt:

@@ -1,10 +1,7 @@
-//! A client that is not ours and cannot be changed: npm `apn@1.7.8`, against simulator and gateway.
-//!
-//! Needs node and `npm ci --ignore-scripts --prefix tests/rig/clients/node-apn`. What is missing is a failure, not a skip.
+//! npm `apn@1.7.8`, driven through everything it can do.
 
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use apns_rig::certificates::{TOPIC, certificates};
@@ -15,18 +12,7 @@ use apns_rig::{Knobs, Rig, unknown_token};
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
-const REMEDY: &str =
-    "install node, then run: npm ci --ignore-scripts --prefix tests/rig/clients/node-apn";
-
-fn client() -> PathBuf {
-    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/node-apn");
-    let manifest = client.join("node_modules/apn/package.json");
-    let manifest = std::fs::read(&manifest)
-        .unwrap_or_else(|error| panic!("{}: {error}; {REMEDY}", manifest.display()));
-    let manifest: Value = serde_json::from_slice(&manifest).expect("a package manifest is JSON");
-    assert_eq!(manifest["version"], "1.7.8", "{REMEDY}");
-    client.join("client.js")
-}
+use crate::ran::{Ran, node_modules, root};
 
 /// Runs the client with one job and waits for its end; everything it said.
 async fn node_apn(
@@ -42,32 +28,16 @@ async fn node_apn(
         "address": address.ip().to_string(), "port": address.port(),
         "ca": ca, "cert": certificate, "key": key, "notifications": notifications,
     });
-    let file = |name: &str| rig.folder().join(format!("node-apn.{name}"));
-    std::fs::write(file("job"), job.to_string()).expect("the folder can be written");
-    let create = |name| File::create(file(name)).expect("the folder can be written");
-    let mut child = Command::new("node")
-        .arg(client())
-        .arg(verb)
-        .stdin(File::open(file("job")).expect("the job was written"))
-        .stdout(create("out"))
-        .stderr(create("err"))
-        .spawn()
-        .unwrap_or_else(|error| panic!("node: {error}; {REMEDY}"));
-    let ended = async || {
-        child
-            .try_wait()
-            .expect("a child can be waited for")
-            .ok_or("it runs")
-    };
-    let status = eventually("node-apn to end", ended).await;
-    let text = |name| std::fs::read_to_string(file(name)).expect("node prints UTF-8");
-    assert!(
-        status.success(),
-        "node-apn: {status}\n{}\n{}",
-        text("out"),
-        text("err")
-    );
-    text("out")
+    let file = rig.folder().join("node-apn.job");
+    std::fs::write(&file, job.to_string()).expect("the folder can be written");
+    let stdin = File::open(&file).expect("the job was written");
+    let mut node = Command::new("node");
+    node.env("NODE_PATH", node_modules())
+        .arg(root("tests/rig/clients/node-apn.js"))
+        .arg(verb);
+    let ran = Ran::start(&mut node, stdin.into(), rig.folder()).await;
+    ran.succeeded()
+        .stdout
         .lines()
         .map(|line| serde_json::from_str(line).expect("the client speaks JSON lines"))
         .collect()

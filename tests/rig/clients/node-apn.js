@@ -1,8 +1,8 @@
-// Drives the unmodified node-apn 1.7.8 for the rig's tests. One JSON object on standard input says what to do;
-// every event of the client leaves as one JSON line on standard output.
+// Drives the unmodified npm package apn 1.7.8, to which NODE_PATH must lead, for the rig's tests. One JSON object on
+// standard input says what to do; every event of the client leaves as one JSON line on standard output.
 //
-//   node client.js push     {"address","port","ca","cert","key","notifications":[{"token","alert"}]}
-//   node client.js feedback {"address","port","ca","cert","key"}
+//   node node-apn.js push     {"address","port","ca","cert","key","notifications":[{"token","alert"}]}
+//   node node-apn.js feedback {"address","port","ca","cert","key"}
 "use strict";
 
 const apn = require("apn");

@@ -1,0 +1,8 @@
+//! Clients that are not ours and cannot be changed: PHP, Java and npm `apn@1.7.8`, against simulator and gateway.
+//!
+//! Needs php, java, keytool, openssl, node, and `npm ci --ignore-scripts --prefix examples/clients/node`. What is missing is a failure,
+//! not a skip.
+
+mod examples;
+mod node_apn;
+mod ran;
