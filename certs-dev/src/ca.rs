@@ -15,6 +15,9 @@ use x509_parser::der_parser::asn1_rs::FromDer;
 use crate::mint::{KeyKind, MintError, Minted, Validity};
 use crate::push::{PushCertificate, country};
 
+/// The organization of every CA minted here: nobody is to take it for Apple.
+const ORGANIZATION: &str = "Not Apple Inc. (development stand-in)";
+
 /// A certification authority that only programs told to will trust. Its subject reads like the one that issued Apple's
 /// push certificates, because clients look for "Apple" in it [P-65].
 pub struct Ca {
@@ -46,10 +49,7 @@ impl Ca {
             DnType::OrganizationalUnitName,
             "Apple Worldwide Developer Relations (development stand-in)",
         );
-        subject.push(
-            DnType::OrganizationName,
-            "Not Apple Inc. (development stand-in)",
-        );
+        subject.push(DnType::OrganizationName, ORGANIZATION);
         subject.push(DnType::CountryName, country()?);
 
         let mut params = CertificateParams::default();
@@ -160,6 +160,14 @@ impl Ca {
         );
         Validity::year().apply(&mut params);
         self.mint(&params, KeyKind::P256)
+    }
+
+    /// Whether it was minted here: its subject says so.
+    pub(crate) fn is_stand_in(&self) -> bool {
+        X509Certificate::from_der(&self.certificate_der).is_ok_and(|(_, ca)| {
+            let mut names = ca.subject().iter_organization();
+            names.any(|name| name.as_str() == Ok(ORGANIZATION))
+        })
     }
 
     /// Whether this CA signed the certificate.

@@ -354,3 +354,35 @@ fn a_ca_of_our_own_is_kept_though_its_set_is_gone() {
         ca.certificate_der()
     );
 }
+
+#[test]
+fn the_ca_of_a_portal_is_taken_up_and_never_replaced() {
+    let folder = TempDir::new().unwrap();
+    let ca = Ca::with_key(KeyKind::P256).unwrap();
+    fs::write(folder.path().join("ca.pem"), ca.cert_pem()).unwrap();
+    fs::write(folder.path().join("ca-key.pem"), ca.key_pem()).unwrap();
+    assert!(matches!(
+        dev::write(folder.path(), &options()),
+        Err(DevError::Foreign { .. })
+    ));
+    let set = dev::load_or_write(folder.path(), &options()).unwrap();
+    assert_eq!(
+        set.load_ca().unwrap().certificate_der(),
+        ca.certificate_der()
+    );
+}
+
+#[test]
+fn a_ca_that_was_not_minted_here_signs_nothing() {
+    let folder = TempDir::new().unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let theirs = params.self_signed(&key).unwrap();
+    fs::write(folder.path().join("ca.pem"), theirs.pem()).unwrap();
+    fs::write(folder.path().join("ca-key.pem"), key.serialize_pem()).unwrap();
+    assert!(matches!(
+        dev::load_or_write(folder.path(), &options()),
+        Err(DevError::Foreign { .. })
+    ));
+}

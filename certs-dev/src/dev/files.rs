@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{DevError, DevSet};
+use crate::ca::Ca;
 use crate::files::{self, Access, Folder};
 
 /// The first line of the README: by it a folder is known to be ours.
@@ -16,13 +17,18 @@ pub(super) fn open(path: &Path) -> Result<Folder, DevError> {
     })
 }
 
-/// Refuses to overwrite files of our names in a folder that does not carry our README.
-pub(super) fn refuse_foreign(set: &DevSet) -> Result<(), DevError> {
+/// Refuses to overwrite files of our names in a folder that does not carry our README. A development CA that is there, as a
+/// portal keeps it, is not in the way where it is to be `kept`.
+pub(super) fn refuse_foreign(set: &DevSet, kept: Option<&Ca>) -> Result<(), DevError> {
     let ours = std::fs::read_to_string(&set.readme).is_ok_and(|text| text.starts_with(MARK));
     if ours {
         return Ok(());
     }
-    match set.files().into_iter().find(|path| path.exists()) {
+    let of_ca = [&set.ca, &set.ca_key];
+    let keeps = kept.is_some_and(Ca::is_stand_in);
+    let in_the_way =
+        |path: &&Path| path.exists() && !(keeps && of_ca.iter().any(|of_ca| of_ca == path));
+    match set.files().into_iter().find(in_the_way) {
         Some(path) => Err(DevError::Foreign {
             path: path.to_owned(),
         }),

@@ -123,20 +123,22 @@ impl DevSet {
 /// The options cannot be met, the folder cannot be written, or it holds files of these names that are not ours.
 pub fn write(folder: &Path, options: &DevOptions) -> Result<DevSet, DevError> {
     let folder = files::open(folder)?;
-    files::refuse_foreign(&DevSet::new(folder.path(), options))?;
+    files::refuse_foreign(&DevSet::new(folder.path(), options), None)?;
     mint(&folder, &Ca::with_key(options.keys)?, options)
 }
 
 /// Uses the set in the folder if it is complete, fits the options and is valid for another week; otherwise mints one
-/// and logs why. The CA is kept as long as it is good, so that clients that trust it need no change.
+/// and logs why. The CA is kept as long as it is good, so that clients that trust it need no change, and so that what the
+/// portal of this folder has issued is believed.
 ///
 /// # Errors
 /// As [`write()`].
 pub fn load_or_write(folder: &Path, options: &DevOptions) -> Result<DevSet, DevError> {
     let folder = files::open(folder)?;
     let set = DevSet::new(folder.path(), options);
-    files::refuse_foreign(&set)?;
-    let ca = match check::ca(&set) {
+    let ca = check::ca(&set);
+    files::refuse_foreign(&set, ca.as_ref().ok())?;
+    let ca = match ca {
         Ok(ca) => ca,
         Err(unfit) => {
             log_minting(&folder, "a development CA and its certificates", &unfit);
