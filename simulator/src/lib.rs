@@ -7,7 +7,7 @@
 //! app_server: the provider of a company of one's own; apps post their tokens to it, it pushes
 //! ```
 //!
-//! [`world`] and [`phone`] are pure: what they do follows from their arguments. A face turns a socket's bytes into calls on the
+//! [`world`], [`phone`] and [`faults`] are pure: what they do follows from their arguments. A face turns a socket's bytes into calls on the
 //! world; [`phone_link`] does the same for a phone. [`Simulator::start`] starts it all; `apns-simulator run` is a shell around it.
 
 pub mod app_server;
@@ -16,6 +16,7 @@ mod config;
 pub mod dial;
 pub mod event;
 mod face;
+pub mod faults;
 mod io_step;
 pub mod phone;
 pub mod phone_link;

@@ -15,6 +15,7 @@ const PURE: &[&str] = &[
     "gateway/src/verdict",
     "simulator/src/world",
     "simulator/src/phone",
+    "simulator/src/faults",
 ];
 
 /// What pure rules may not name.
