@@ -8,9 +8,10 @@ use rustls::pki_types::pem::{self, PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::error::{CredentialsError, Origin};
+use super::pkcs12::is_pkcs12;
 
 /// No chain with its key comes near this; a bundle of every public root is a quarter of it.
-const FILE_LEN_MAX: u64 = 1024 * 1024;
+pub(super) const FILE_LEN_MAX: usize = 1024 * 1024;
 
 /// The certificates and the first private key found in one source.
 pub(super) struct Found {
@@ -35,10 +36,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, CredentialsError> {
     };
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    file.take(FILE_LEN_MAX + 1)
+    file.take(FILE_LEN_MAX as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    if bytes.len() as u64 > FILE_LEN_MAX {
+    if bytes.len() > FILE_LEN_MAX {
         return Err(CredentialsError::TooLarge {
             origin: Origin::file(path),
         });
@@ -100,18 +101,6 @@ fn damaged(error: &pem::Error, bytes: &[u8], origin: &Origin) -> CredentialsErro
         _ => "it cannot be parsed",
     };
     CredentialsError::Pem { origin, reason }
-}
-
-/// A PFX is a sequence that begins with version 3; neither a key nor a certificate does.
-fn is_pkcs12(bytes: &[u8]) -> bool {
-    let length_len = match bytes {
-        [SEQUENCE, length, ..] if *length < 0x80 => 1,
-        [SEQUENCE, length, ..] => 1 + usize::from(length & 0x7f),
-        _ => return false,
-    };
-    bytes
-        .get(1 + length_len..)
-        .is_some_and(|inner| inner.starts_with(&[0x02, 0x01, 0x03]))
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
