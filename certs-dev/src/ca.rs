@@ -5,13 +5,14 @@ use std::net::IpAddr;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
+    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType, SerialNumber,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::asn1_rs::FromDer;
 
+use crate::csr::SigningRequest;
 use crate::mint::{KeyKind, MintError, Minted, Validity};
 use crate::push::{PushCertificate, country};
 
@@ -72,17 +73,16 @@ impl Ca {
     /// # Errors
     /// A text cannot be read, the certificate is not a CA's, or the key is not its own.
     pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Self, MintError> {
-        let unreadable = MintError::Library(rcgen::Error::CouldNotParseCertificate);
         let Ok(certificate_der) = CertificateDer::from_pem_slice(cert_pem.as_bytes()) else {
-            return Err(unreadable);
+            return Err(MintError::CaUnreadable);
         };
         let Ok((_, certificate)) = X509Certificate::from_der(&certificate_der) else {
-            return Err(unreadable);
+            return Err(MintError::CaUnreadable);
         };
         if !certificate.is_ca() {
             return Err(MintError::NotACa);
         }
-        let key = KeyPair::from_pem(key_pem)?;
+        let key = KeyPair::from_pem(key_pem).map_err(|_| MintError::CaUnreadable)?;
         if certificate.public_key().raw != key.subject_public_key_info() {
             return Err(MintError::CaKeyMismatch);
         }
@@ -139,11 +139,20 @@ impl Ca {
     /// # Errors
     /// The bundle id is not one a push certificate is issued for.
     pub fn push(&self, push: &PushCertificate) -> Result<Minted, MintError> {
-        let mut params = leaf(ExtendedKeyUsagePurpose::ClientAuth);
-        params.distinguished_name = push.subject()?;
-        params.custom_extensions = push.extensions();
-        push.validity.apply(&mut params);
-        self.mint(&params, push.key)
+        self.mint(&push_params(push)?, push.key)
+    }
+
+    /// Certifies somebody's key, of which only the public half is here.
+    pub(crate) fn certify(
+        &self,
+        push: &PushCertificate,
+        request: &SigningRequest,
+        serial: &[u8],
+    ) -> Result<CertificateDer<'static>, MintError> {
+        let mut params = push_params(push)?;
+        params.serial_number = Some(SerialNumber::from_slice(serial));
+        let certificate = params.signed_by(request.public_key(), &self.issuer)?;
+        Ok(certificate.der().clone())
     }
 
     /// Mints a device certificate, as activation gives a phone, with a P-256 key, for a year [C-01]. The name is its
@@ -202,6 +211,14 @@ fn leaf(purpose: ExtendedKeyUsagePurpose) -> CertificateParams {
     params.extended_key_usages = vec![purpose];
     params.use_authority_key_identifier_extension = true;
     params
+}
+
+fn push_params(push: &PushCertificate) -> Result<CertificateParams, MintError> {
+    let mut params = leaf(ExtendedKeyUsagePurpose::ClientAuth);
+    params.distinguished_name = push.subject()?;
+    params.custom_extensions = push.extensions();
+    push.validity.apply(&mut params);
+    Ok(params)
 }
 
 /// Refuses what a server certificate cannot be for.

@@ -26,9 +26,14 @@ mod der;
 pub mod dev;
 pub mod files;
 mod mint;
+pub mod pem;
+pub mod portal;
+pub mod portal_dir;
 pub mod public_key;
 mod push;
+mod random;
+mod rfc3339;
 
 pub use ca::{Ca, check_server_name};
 pub use mint::{KeyKind, MintError, Minted, Validity};
-pub use push::{Kind, PushCertificate, check_topic};
+pub use push::{DEFAULT_ORGANIZATION, DEFAULT_TEAM, Kind, KindError, PushCertificate, check_topic};

@@ -8,6 +8,8 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256}
 use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
 
+use crate::pem;
+
 /// The kind of a private key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyKind {
@@ -41,16 +43,24 @@ pub struct Validity {
 impl Validity {
     /// From yesterday, for clocks that differ, until that many days from now.
     pub fn days(days: u32) -> Self {
-        let now = SystemTime::now();
-        Self {
-            not_before: now - DAY,
-            not_after: now + DAY * days,
-        }
+        Self::days_from(SystemTime::now(), days)
     }
 
     /// One year, as Apple's push certificates have [P-64].
     pub fn year() -> Self {
-        Self::days(365)
+        Self::year_from(SystemTime::now())
+    }
+
+    /// The year that begins now, whenever that is, and the day before it.
+    pub fn year_from(now: SystemTime) -> Self {
+        Self::days_from(now, 365)
+    }
+
+    fn days_from(now: SystemTime, days: u32) -> Self {
+        Self {
+            not_before: now - DAY,
+            not_after: now + DAY * days,
+        }
     }
 
     /// A year that ended yesterday.
@@ -85,6 +95,15 @@ impl Minted {
             cert_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
             certificate_der: certificate.der().clone(),
+        }
+    }
+
+    /// A certificate that was issued for a key, with that key.
+    pub fn from_der(certificate_der: CertificateDer<'static>, key_pem: String) -> Self {
+        Self {
+            cert_pem: pem::encode("CERTIFICATE", &certificate_der),
+            key_pem,
+            certificate_der,
         }
     }
 
@@ -140,6 +159,12 @@ pub enum MintError {
     /// The certificate is not a CA's.
     #[error("the certificate is not a CA's")]
     NotACa,
+    /// The system gives no random bytes.
+    #[error("this machine gives no random bytes")]
+    Random,
+    /// The CA's certificate or key cannot be read.
+    #[error("the CA's certificate and private key are not two PEM files of a CA")]
+    CaUnreadable,
     /// Key generation, signing or parsing failed.
     #[error("the certificate library failed")]
     Library(#[from] rcgen::Error),

@@ -153,6 +153,33 @@ fn every_kind_has_apples_common_name_topic_and_environments() {
 }
 
 #[test]
+fn a_device_management_certificate_is_named_after_the_uuid_of_its_topic() {
+    let uuid = "0e6b7c4a-3d5f-4c7d-9b1e-2a4f6c8e0d12";
+    let certificate = PushCertificate {
+        topic: format!("com.apple.mgmt.External.{uuid}"),
+        ..push(Kind::Mdm)
+    };
+    let info = info(&ca().push(&certificate).unwrap());
+    assert_eq!(info.common_name, format!("APSP:{uuid}"));
+    assert_eq!(info.topic, Some(certificate.topic));
+    assert!(info.permits(Environment::Production) && !info.permits(Environment::Sandbox));
+}
+
+#[test]
+fn a_kind_is_read_by_the_word_it_prints_and_says_its_environments() {
+    for kind in Kind::ALL {
+        assert_eq!(kind.to_string().parse(), Ok(kind));
+        let info = info(&ca().push(&push(kind)).unwrap());
+        assert_eq!(info.environments, kind.environments(), "{kind}");
+    }
+    let error = "sandbox".parse::<Kind>().unwrap_err().to_string();
+    assert!(
+        error.contains("there are development, production,"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_universal_certificate_lists_its_topics_in_apples_bytes_and_a_single_one_has_no_list() {
     let universal = ca().push(&push(Kind::Universal)).unwrap();
     assert!(contains(&universal, TOPICS));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use apns_certs::MintError;
+use apns_certs::portal_dir::PortalDirError;
 
 /// Exit codes after `sysexits.h`. Wrong usage is 2: clap's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub(crate) enum Code {
     Failure = 1,
     /// A file cannot be written, or is somebody else's.
     Disk = 74,
+    /// The portal's state is not what was written.
+    State = 78,
 }
 
 /// Ends the process with one line on stderr.
@@ -45,6 +48,19 @@ impl Failure {
     pub(crate) fn report(self) -> ExitCode {
         eprintln!("apns-certs: {}", self.line.replace('\n', " "));
         ExitCode::from(self.code as u8)
+    }
+}
+
+impl From<PortalDirError> for Failure {
+    fn from(error: PortalDirError) -> Self {
+        let code = match &error {
+            PortalDirError::Folder { .. }
+            | PortalDirError::Read { .. }
+            | PortalDirError::Write { .. } => Code::Disk,
+            PortalDirError::Damaged { .. } | PortalDirError::Version { .. } => Code::State,
+            _ => Code::Failure,
+        };
+        Self::chain(code, &error)
     }
 }
 

@@ -4,12 +4,20 @@
 //! A verb takes its `Arguments`, does its work through the library, writes files through [`output::Out`] and prints one report with
 //! [`output::print`].
 
+mod app_id;
 mod arguments;
+mod certificate;
+mod client;
 mod csr;
 mod dev;
+mod device;
 mod failure;
 mod input;
+mod issue;
+mod key;
 mod output;
+mod server;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -31,6 +39,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Csr(csr::Arguments),
+    AppId(app_id::Arguments),
+    Issue(issue::Arguments),
+    #[command(visible_alias = "certificates")]
+    Certificate(certificate::Arguments),
+    Revoke(certificate::Revoke),
+    Key(key::Arguments),
+    Server(server::Arguments),
+    Client(client::Arguments),
+    Device(device::Arguments),
     Dev(dev::Arguments),
 }
 
@@ -40,7 +57,25 @@ pub(crate) fn main() -> ExitCode {
     apns_net::log::init(false);
     let done = match command {
         Command::Csr(arguments) => csr::run(arguments),
+        Command::AppId(arguments) => app_id::run(arguments),
+        Command::Issue(arguments) => issue::run(arguments),
+        Command::Certificate(arguments) => certificate::run(arguments),
+        Command::Revoke(arguments) => certificate::revoke(arguments),
+        Command::Key(arguments) => key::run(arguments),
+        Command::Server(arguments) => server::run(arguments),
+        Command::Client(arguments) => client::run(arguments),
+        Command::Device(arguments) => device::run(arguments),
         Command::Dev(arguments) => dev::run(arguments),
     };
     done.map_or_else(failure::Failure::report, |()| ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn no_two_options_of_a_verb_are_in_each_others_way() {
+        super::Cli::command().debug_assert();
+    }
 }

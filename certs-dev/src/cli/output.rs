@@ -4,9 +4,11 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use apns_certs::files::{self, Access};
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use super::arguments::OutFolder;
 use super::failure::{Code, Failure};
@@ -48,6 +50,25 @@ impl OutFolder {
         }
     }
 
+    /// Refuses names that are taken, before something is made that nobody would get.
+    pub(crate) fn expect_free(&self, names: &[&str]) -> Result<(), Failure> {
+        let mut paths = names.iter().map(|name| self.path(name));
+        match paths.find(|path| !self.force && path.symlink_metadata().is_ok()) {
+            Some(taken) => Err(Self::taken(&taken)),
+            None => Ok(()),
+        }
+    }
+
+    fn taken(path: &Path) -> Failure {
+        Failure::new(
+            Code::Disk,
+            format_args!(
+                "{} is there already: choose another folder with --out, or replace it with --force",
+                path.display()
+            ),
+        )
+    }
+
     /// Writes the files, each whole or not at all, and gives their paths in the same order. None is written when a name is taken by
     /// a file that holds something else, unless that is to be replaced.
     pub(crate) fn write<const N: usize>(
@@ -85,15 +106,10 @@ impl OutFolder {
             _ => false,
         };
         if same {
-            return Ok(());
+            Ok(())
+        } else {
+            Err(Self::taken(&path))
         }
-        Err(Failure::new(
-            Code::Disk,
-            format_args!(
-                "{} is there already and holds something else: choose another folder with --out, or replace it with --force",
-                path.display()
-            ),
-        ))
     }
 }
 
@@ -113,6 +129,41 @@ pub(crate) fn print(report: &(impl Serialize + fmt::Display), json: bool) -> Res
             format_args!("cannot write to stdout: {error}"),
         )
     })
+}
+
+/// Lines of a label and a value each, the values below each other.
+pub(crate) fn fields(
+    f: &mut fmt::Formatter<'_>,
+    fields: &[(&str, &dyn fmt::Display)],
+) -> fmt::Result {
+    let labels = fields.iter().map(|(label, _)| label.len());
+    let width = labels.max().unwrap_or_default();
+    for (label, value) in fields {
+        writeln!(f, "{label:width$}  {value}")?;
+    }
+    Ok(())
+}
+
+/// Rows of cells below each other, the first row their names.
+pub(crate) fn table<const N: usize>(
+    f: &mut fmt::Formatter<'_>,
+    rows: &[[String; N]],
+) -> fmt::Result {
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max();
+    let widths: [usize; N] = std::array::from_fn(|column| width(column).unwrap_or_default());
+    for row in rows {
+        let cells = row.iter().zip(widths);
+        let line: Vec<_> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        writeln!(f, "{}", line.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// The day of a time, in UTC: 2027-11-24.
+pub(crate) fn day(time: SystemTime) -> String {
+    OffsetDateTime::from(time).date().to_string()
 }
 
 /// A path or another word of a command line, quoted where a shell needs it.

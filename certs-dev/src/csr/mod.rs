@@ -103,6 +103,10 @@ impl SigningRequest {
     pub fn public_key_der(&self) -> Vec<u8> {
         self.public_key.subject_public_key_info()
     }
+
+    pub(crate) const fn public_key(&self) -> &SubjectPublicKeyInfo {
+        &self.public_key
+    }
 }
 
 /// What is worth telling of a request, for JSON.

@@ -6,6 +6,8 @@
 
 mod csr;
 mod dev;
+mod leaves;
+mod portal;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
