@@ -4,22 +4,29 @@
 //! provider ──▶ face/binary   :2195 ──▶ ┌───────┐ ◀──▶ face/courier :5223 ◀──TLS──▶ phone_link ── phone
 //! provider ◀── face/feedback :2196 ◀── │ world │
 //!                                      └───────┘
+//! rest:       tests in any language drive phones and look into the inbox
 //! app_server: the provider of a company of one's own; apps post their tokens to it, it pushes
 //! ```
 //!
 //! [`world`], [`phone`] and [`faults`] are pure: what they do follows from their arguments. A face turns a socket's bytes into calls on the
 //! world; [`phone_link`] does the same for a phone. [`Simulator::start`] starts it all; `apns-simulator run` is a shell around it.
 
+pub mod apns_file;
 pub mod app_server;
 pub mod cli;
 mod config;
+mod deliver;
 pub mod dial;
 pub mod event;
 mod face;
 pub mod faults;
+mod http;
+pub mod inbox;
 mod io_step;
 pub mod phone;
 pub mod phone_link;
+mod phones;
+pub mod rest;
 mod shared;
 pub mod stage;
 mod start;
@@ -29,5 +36,6 @@ mod wait;
 pub mod world;
 
 pub use config::{Config, Timeouts};
+pub use phones::AddPhoneError;
 pub use start::{Handle, Simulator, StartError};
 pub use wait::NotInTime;

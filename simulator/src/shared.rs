@@ -9,13 +9,20 @@ use tokio::sync::{Notify, watch};
 use tracing::{Level, debug, enabled};
 
 use crate::event::Offline;
+use crate::inbox::Inbox;
+use crate::phones::Phones;
 use crate::world::{Bounds, ConnectionId, DeviceRefused, Provider, Wake, World};
+
+/// Events the inbox takes at a time; the faces go on in between.
+const PAGE_LEN: usize = 1_000;
 
 /// The world and who waits for it.
 #[derive(Debug)]
 pub(crate) struct Shared {
     environment: Environment,
     inner: Mutex<Inner>,
+    /// Put together from the events when somebody looks.
+    inbox: Mutex<Inbox>,
     /// Changes when some phone has room again.
     room: watch::Sender<()>,
     /// The newest event.
@@ -25,9 +32,33 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 struct Inner {
     world: World,
+    phones: Phones,
     couriers: HashMap<ConnectionId, Arc<Notify>>,
     /// The newest event that is in the log.
     logged: u64,
+}
+
+impl Inner {
+    /// Wakes whom something concerns; whether some phone has room again.
+    fn wake(&mut self, now: SystemTime) -> bool {
+        let mut room = false;
+        loop {
+            let wakes = self.world.take_wakes();
+            if wakes.is_empty() {
+                return room;
+            }
+            for wake in wakes {
+                match wake {
+                    Wake::Courier(connection) => match self.couriers.get(&connection) {
+                        Some(courier) => courier.notify_one(),
+                        // A virtual phone answers at once, which may wake others.
+                        None => self.phones.wake(now, &mut self.world, connection),
+                    },
+                    Wake::Room(_) => room = true,
+                }
+            }
+        }
+    }
 }
 
 impl Shared {
@@ -36,9 +67,11 @@ impl Shared {
             environment,
             inner: Mutex::new(Inner {
                 world: World::new(bounds, seed),
+                phones: Phones::default(),
                 couriers: HashMap::new(),
                 logged: 0,
             }),
+            inbox: Mutex::default(),
             room: watch::Sender::new(()),
             newest: watch::Sender::new(0),
         }
@@ -46,19 +79,19 @@ impl Shared {
 
     /// Shows the world a batch, whole under one lock, and wakes whom that concerns.
     pub(crate) fn with<T>(&self, batch: impl FnOnce(&mut World, SystemTime) -> T) -> T {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = batch(&mut inner.world, SystemTime::now());
-        let mut room = false;
-        for wake in inner.world.take_wakes() {
-            match wake {
-                Wake::Courier(connection) => {
-                    if let Some(courier) = inner.couriers.get(&connection) {
-                        courier.notify_one();
-                    }
-                }
-                Wake::Room(_) => room = true,
-            }
-        }
+        self.with_phones(|world, _, now| batch(world, now))
+    }
+
+    /// The same, with the virtual phones that live beside the world.
+    pub(crate) fn with_phones<T>(
+        &self,
+        batch: impl FnOnce(&mut World, &mut Phones, SystemTime) -> T,
+    ) -> T {
+        let mut guard = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = &mut *guard;
+        let now = SystemTime::now();
+        let done = batch(&mut inner.world, &mut inner.phones, now);
+        let room = inner.wake(now);
         let newest = inner.world.newest_event();
         let happened = if newest > inner.logged && enabled!(Level::DEBUG) {
             inner.world.events(inner.logged, usize::MAX).events
@@ -67,7 +100,7 @@ impl Shared {
         };
         inner.logged = newest;
         // Nobody waits for the world while a line is written.
-        drop(inner);
+        drop(guard);
         for event in happened {
             debug!("{event}");
         }
@@ -77,6 +110,19 @@ impl Shared {
         self.newest
             .send_if_modified(|known| newest > std::mem::replace(known, newest.max(*known)));
         done
+    }
+
+    /// Looks into the inbox, which holds every push up to now.
+    pub(crate) fn inbox<T>(&self, look: impl FnOnce(&Inbox) -> T) -> T {
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let page = self.with(|world, _| world.events(inbox.seen(), PAGE_LEN));
+            let last = page.events.len() < PAGE_LEN;
+            inbox.take(page);
+            if last {
+                return look(&inbox);
+            }
+        }
     }
 
     /// Changes when some phone, perhaps another than the one waited for, has room again.

@@ -1,6 +1,6 @@
 //! APNs, a provider and phones in one process: what `apns-simulator run` and the demo put up.
 //!
-//! Ports in the order of the ready file: binary, feedback, courier, app server.
+//! Ports in the order of the ready file: binary, feedback, courier, app server, REST API.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ use crate::app_server::{AppServer, AppServerConfig, AppServerError, ProviderApp}
 use crate::dial::Endpoint;
 use crate::phone::{ActionError, Phone, Types};
 use crate::phone_link::{Line, LinkConfig, PhoneLink};
+use crate::rest::{Rest, RestConfig, RestError};
 use crate::{Config, Handle, NotInTime, Simulator, StartError};
 
 /// Phones must have their tokens by then.
@@ -71,6 +72,9 @@ pub enum StageError {
     /// The app server does not start.
     #[error(transparent)]
     AppServer(#[from] AppServerError),
+    /// The REST API does not start.
+    #[error(transparent)]
+    Rest(#[from] RestError),
     /// A phone's certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -95,6 +99,7 @@ impl StageError {
             Self::Start(StartError::Bind(_))
             | Self::Mint(_)
             | Self::Bind(_)
+            | Self::Rest(_)
             | Self::Tls(_)
             | Self::Phone(_)
             | Self::NotInTime(_) => 1,
@@ -113,6 +118,9 @@ pub struct Ready {
     pub courier: SocketAddr,
     /// Where apps post their tokens, and pushes are ordered.
     pub app_server: SocketAddr,
+    /// Where tests drive it all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rest: Option<SocketAddr>,
     /// The CA to trust, in PEM.
     pub ca: PathBuf,
     /// The provider's push certificate.
@@ -218,6 +226,16 @@ impl Stage {
         Ok(AppServer::start(listener, AppServerConfig { apps, quiet })?)
     }
 
+    /// Starts the REST API.
+    ///
+    /// # Errors
+    ///
+    /// When its port cannot be bound.
+    pub async fn rest(&self, config: RestConfig) -> Result<Rest, StageError> {
+        let listener = listen::bind(self.options.port_base.address(4)).await?;
+        Ok(Rest::start(listener, &self.simulator, config)?)
+    }
+
     /// Switches a phone on. It has no apps yet, and therefore no connection.
     ///
     /// # Errors
@@ -264,6 +282,7 @@ impl Stage {
     pub async fn ready(
         &self,
         app_server: &AppServer,
+        rest: Option<&Rest>,
         phones: &[PhoneLink],
     ) -> Result<Ready, StageError> {
         let mut ready_phones = Vec::new();
@@ -279,6 +298,7 @@ impl Stage {
             feedback: self.simulator.feedback(),
             courier: self.simulator.courier(),
             app_server: app_server.address(),
+            rest: rest.map(Rest::address),
             ca: self.set.ca.clone(),
             certificate: self.set.provider.clone(),
             key: self.set.provider_key.clone(),

@@ -165,6 +165,10 @@ impl Handle {
         self.courier
     }
 
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
     /// Looks at the world, or changes it; the faces are told.
     pub fn world<T>(&self, act: impl FnOnce(&mut World, SystemTime) -> T) -> T {
         self.shared.with(act)

@@ -96,6 +96,16 @@ impl VirtualPhone {
         }
     }
 
+    /// Its connection, while it has one.
+    pub(crate) const fn connection(&self) -> Option<ConnectionId> {
+        self.connection
+    }
+
+    /// The environment its apps are signed for.
+    pub(crate) const fn environment(&self) -> Environment {
+        self.environment
+    }
+
     fn line(
         &mut self,
         now: SystemTime,

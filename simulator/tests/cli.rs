@@ -115,6 +115,7 @@ fn the_ready_file_names_listeners_credentials_and_phones_and_a_signal_ends_it_wi
         "feedback",
         "courier",
         "app_server",
+        "rest",
         "ca",
         "certificate",
         "key",
@@ -135,6 +136,8 @@ fn the_ready_file_names_listeners_credentials_and_phones_and_a_signal_ends_it_wi
         let token = phone["token"].as_str().unwrap();
         assert!(token.len() == 64 && token.bytes().all(|c| c.is_ascii_hexdigit()));
     }
+    let health = http(service.text("rest"), "GET /v1/health", "");
+    assert!(health.contains(r#""status":"ok""#), "{health}");
     service.signal("TERM");
     assert_eq!(service.child.wait().unwrap().code(), Some(0));
 }

@@ -9,7 +9,6 @@
 //! It listens on loopback and asks nobody who they are.
 
 mod feedback;
-mod http;
 mod provider;
 mod pushes;
 mod routes;
@@ -34,6 +33,7 @@ use self::provider::{Batch, Provider};
 use self::pushes::{Push, Pushes};
 use self::tokens::Tokens;
 use crate::dial::Endpoint;
+use crate::http;
 
 const TOKENS_MAX: usize = 100_000;
 const PUSHES_REMEMBERED: usize = 100;

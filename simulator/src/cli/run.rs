@@ -8,6 +8,7 @@ use apns_net::ready::{self, PortBase};
 use apns_net::tls::TlsVersions;
 
 use super::{Code, Failure, stop_signal};
+use crate::rest::RestConfig;
 use crate::stage::{Ready, Stage, StageOptions, phone_name};
 
 const PHONES_MAX: u32 = 1_000;
@@ -15,7 +16,7 @@ const PHONES_MAX: u32 = 1_000;
 /// Options of `apns-simulator run`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Listeners are bound to 127.0.0.1 in this order: binary provider port, feedback, courier, app server. A backend connects to the \
+Listeners are bound to 127.0.0.1 in this order: binary provider port, feedback, courier, app server, REST API. A backend connects to the \
 first two with the certificate and key that the ready file names and that lie in the state folder; the CA it is to trust lies \
 there too. Push to every phone with
 
@@ -44,6 +45,9 @@ pub(crate) struct Arguments {
     /// Speak TLS 1.3 too; a refused certificate is then noticed only at the client's first read
     #[arg(long)]
     tls13: bool,
+    /// A name besides localhost under which the REST API may be reached; may be repeated
+    #[arg(long, value_name = "NAME")]
+    rest_host: Vec<String>,
     /// Log as JSON lines, on stderr
     #[arg(long)]
     log_json: bool,
@@ -66,6 +70,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     .await?;
     let (binary, feedback) = (stage.simulator().binary(), stage.simulator().feedback());
     let app_server = stage.app_server(binary.into(), feedback.into()).await?;
+    let hosts = arguments.rest_host.clone();
+    let rest = stage.rest(RestConfig { hosts }).await?;
     let mut phones = Vec::new();
     for number in 1..=arguments.phones {
         let phone = stage.phone(&phone_name(number), &app_server, None)?;
@@ -73,7 +79,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         phones.push(phone);
     }
     let serving = async {
-        let ready = stage.ready(&app_server, &phones).await?;
+        let ready = stage.ready(&app_server, Some(&rest), &phones).await?;
         announce(&arguments, &ready)?;
         std::future::pending().await
     };
@@ -81,6 +87,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         ended = serving => ended,
         ended = stop_signal() => ended,
     };
+    rest.shutdown().await;
     for phone in phones {
         phone.shutdown().await;
     }
@@ -113,6 +120,9 @@ impl std::fmt::Display for Summary<'_> {
         writeln!(f, "feedback service      {}", ready.feedback)?;
         writeln!(f, "courier               {}", ready.courier)?;
         writeln!(f, "app server            http://{}", ready.app_server)?;
+        if let Some(rest) = ready.rest {
+            writeln!(f, "REST API              http://{rest}/v1")?;
+        }
         writeln!(f, "topic                 {}", ready.topic)?;
         writeln!(f, "provider certificate  {}", ready.certificate.display())?;
         writeln!(f, "provider key          {}", ready.key.display())?;

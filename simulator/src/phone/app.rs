@@ -170,6 +170,12 @@ impl App {
         &self.name
     }
 
+    /// Whether it is signed with the `aps-environment` entitlement.
+    #[must_use]
+    pub const fn is_entitled(&self) -> bool {
+        self.entitled
+    }
+
     /// Whether it is running, and where.
     #[must_use]
     pub const fn state(&self) -> AppState {

@@ -346,6 +346,12 @@ impl Phone {
         matches!(self.link, Link::Up { .. })
     }
 
+    /// Whether it is in airplane mode.
+    #[must_use]
+    pub const fn is_in_airplane_mode(&self) -> bool {
+        self.airplane
+    }
+
     /// Its apps, in the order they were installed.
     #[must_use]
     pub fn apps(&self) -> &[App] {

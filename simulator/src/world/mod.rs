@@ -15,6 +15,7 @@
 mod courier;
 mod device;
 mod feedback;
+mod look;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,7 @@ pub use self::courier::{CourierFault, DeviceRefused, Outbox};
 use self::device::{DeviceEntry, Item};
 use self::feedback::Lists;
 pub use self::feedback::Snapshot;
+pub use self::look::Registered;
 pub use crate::event::DeviceId;
 use crate::event::{Dropped, Events, Page, Request, Route, What};
 

@@ -7,4 +7,5 @@ mod courier;
 mod feedback;
 mod flow;
 mod phones;
+mod rest;
 mod support;

@@ -91,7 +91,10 @@ impl House {
 
     /// What the ready file says.
     pub(crate) async fn ready(&self) -> anyhow::Result<DemoReady> {
-        let simulator = self.stage.ready(&self.app_server, &self.phones).await?;
+        let simulator = self
+            .stage
+            .ready(&self.app_server, None, &self.phones)
+            .await?;
         let addresses = self.gateway.ready_file();
         Ok(DemoReady {
             gateway: GatewayReady {

@@ -1,0 +1,129 @@
+//! Virtual phones that live beside a world: whatever concerns one of them reaches it, and its answer the world, before anybody else looks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use apns_net::credentials::{Environment, Pin};
+use tokio_rustls::rustls::pki_types::CertificateDer;
+
+use crate::phone::Phone;
+use crate::virtual_phone::VirtualPhone;
+use crate::world::{ConnectionId, DeviceRefused, World};
+
+/// The phones of one world, by their names.
+#[derive(Debug, Default)]
+pub(crate) struct Phones {
+    phones: BTreeMap<Arc<str>, VirtualPhone>,
+    connected: HashMap<ConnectionId, Arc<str>>,
+    made: u64,
+}
+
+/// Why there is no such new phone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AddPhoneError {
+    /// The name is taken.
+    #[error("there is a phone of this name already")]
+    Exists,
+    /// The world is full.
+    #[error(transparent)]
+    Refused(#[from] DeviceRefused),
+}
+
+impl Phones {
+    /// Takes a phone into service. Nobody has seen it before, whatever its name.
+    pub(crate) fn add(
+        &mut self,
+        now: SystemTime,
+        world: &mut World,
+        phone: Phone,
+        environment: Environment,
+    ) -> Result<(), AddPhoneError> {
+        let name: Arc<str> = phone.name().into();
+        if self.phones.contains_key(&name) {
+            return Err(AddPhoneError::Exists);
+        }
+        self.made += 1;
+        // What stands for its certificate, which nobody ever sees.
+        let certificate = format!("virtual phone {} {name}", self.made).into_bytes();
+        let pin = Pin::of(&CertificateDer::from(certificate));
+        let phone = VirtualPhone::new(phone, pin, environment);
+        self.phones.insert(name.clone(), phone);
+        self.pump(now, world, &name).inspect_err(|_| {
+            self.phones.remove(&name);
+        })?;
+        Ok(())
+    }
+
+    /// Takes a phone out of service: it hangs up, and is gone.
+    pub(crate) fn remove(&mut self, now: SystemTime, world: &mut World, name: &str) -> bool {
+        let Some(mut phone) = self.phones.remove(name) else {
+            return false;
+        };
+        if let Some(connection) = phone.connection() {
+            self.connected.remove(&connection);
+        }
+        phone.drop_line(now, world);
+        true
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&VirtualPhone> {
+        self.phones.get(name)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &VirtualPhone> {
+        self.phones.values()
+    }
+
+    /// Does something to a phone; what follows from it has happened when this returns. `None`: there is no such phone.
+    ///
+    /// # Errors
+    ///
+    /// When the phone wants a connection and the world has no room for it.
+    pub(crate) fn act<T>(
+        &mut self,
+        now: SystemTime,
+        world: &mut World,
+        name: &str,
+        act: impl FnOnce(&mut Phone) -> T,
+    ) -> Option<Result<T, DeviceRefused>> {
+        let done = act(&mut self.phones.get_mut(name)?.phone);
+        Some(self.pump(now, world, name).map(|()| done))
+    }
+
+    /// There is something in the outbox of this connection, if it is one of ours.
+    pub(crate) fn wake(&mut self, now: SystemTime, world: &mut World, connection: ConnectionId) {
+        if let Some(name) = self.connected.get(&connection).cloned() {
+            // It has a connection, so the world has had room for it.
+            let _ = self.pump(now, world, &name);
+        }
+    }
+
+    fn pump(
+        &mut self,
+        now: SystemTime,
+        world: &mut World,
+        name: &str,
+    ) -> Result<(), DeviceRefused> {
+        let Some((name, phone)) = self.phones.get_key_value(name) else {
+            return Ok(());
+        };
+        let (name, before) = (name.clone(), phone.connection());
+        let Some(phone) = self.phones.get_mut(&name) else {
+            return Ok(());
+        };
+        let pumped = phone.pump(now, world);
+        // Nobody takes a virtual phone's own events: they are in its history and on its lock screen.
+        let _ = phone.phone.take_events();
+        let after = phone.connection();
+        if before != after {
+            if let Some(before) = before {
+                self.connected.remove(&before);
+            }
+            if let Some(after) = after {
+                self.connected.insert(after, name);
+            }
+        }
+        pumped
+    }
+}

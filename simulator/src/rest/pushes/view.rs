@@ -1,0 +1,127 @@
+//! Pushes as JSON.
+
+use apns_net::credentials::Environment;
+use apns_proto::Token;
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::super::phones::payload;
+use super::super::time;
+use super::curl;
+use crate::inbox::{EnvironmentName, Fate, Mismatch, Miss, Outcome, Push};
+
+/// A push
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Push)]
+pub(in crate::rest) struct PushView {
+    id: u64,
+    /// When it came.
+    at: String,
+    topic: String,
+    #[schema(value_type = EnvironmentName)]
+    environment: Environment,
+    /// In hex, as far as it could be read.
+    token: Option<String>,
+    /// The phone that has the token.
+    phone: Option<String>,
+    /// The layout it came in: 0, 1 or 2.
+    command: u8,
+    /// The provider's own number for it.
+    identifier: Option<u32>,
+    /// Until when it may be stored: seconds since 1970, 0 for not at all.
+    expiry: Option<i32>,
+    priority: Option<u8>,
+    /// As JSON, or as text where it is none.
+    payload: Value,
+    outcome: Outcome,
+    /// Why.
+    why: Option<String>,
+    /// The status it was refused with; none where there was no error packet.
+    status: Option<u8>,
+    /// The clause of docs/protocol.md behind a refusal.
+    clause: Option<&'static str>,
+    /// When the outcome was known.
+    settled_at: Option<String>,
+}
+
+/// A push with its bytes
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::rest) struct PushDetails {
+    #[serde(flatten)]
+    push: PushView,
+    /// The frame as it was on the wire.
+    frame_hex: String,
+    /// The same push for today's APNs, on a command line; none where the frame was no notification.
+    curl: Option<String>,
+}
+
+/// The push that comes nearest
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NearestMiss)]
+pub(in crate::rest) struct MissView {
+    push: PushView,
+    /// What keeps it from matching.
+    why: Vec<Mismatch>,
+}
+
+impl PushView {
+    pub(super) fn of(push: &Push) -> Self {
+        let Push { request, .. } = push;
+        Self {
+            id: push.id,
+            at: time::text(push.at),
+            topic: request.topic.to_string(),
+            environment: request.environment,
+            token: request.token.as_ref().map(Token::to_hex),
+            phone: push.phone.as_deref().map(str::to_owned),
+            command: request.command.0,
+            identifier: request.identifier.map(apns_proto::Identifier::to_u32),
+            expiry: push.expiry.map(|expiry| expiry.0),
+            priority: push.priority.map(|priority| priority.0),
+            payload: payload(&push.payload),
+            outcome: push.fate.outcome(),
+            why: push.fate.why(),
+            status: push.status().map(|status| status.0),
+            clause: match push.fate {
+                Fate::Rejected { clause, .. } => Some(clause),
+                _ => None,
+            },
+            settled_at: push.settled_at.map(time::text),
+        }
+    }
+
+    pub(super) const fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+impl PushDetails {
+    pub(super) fn of(push: &Push) -> Self {
+        Self {
+            push: PushView::of(push),
+            frame_hex: HEXLOWER.encode(&push.request.frame),
+            curl: curl::command(push),
+        }
+    }
+}
+
+impl MissView {
+    pub(super) fn of(miss: Miss<'_>) -> Self {
+        Self {
+            push: PushView::of(miss.push),
+            why: miss.why,
+        }
+    }
+}
+
+impl std::fmt::Display for MissView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "push {}", self.push.id)?;
+        for (place, mismatch) in self.why.iter().enumerate() {
+            write!(f, "{}{mismatch}", if place == 0 { " (" } else { "; " })?;
+        }
+        f.write_str(")")
+    }
+}

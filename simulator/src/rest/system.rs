@@ -1,0 +1,59 @@
+//! The API's own routes.
+
+use std::sync::Arc;
+
+use axum::http::{Method, StatusCode, Uri};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
+
+use super::Desk;
+use super::ask::Asked;
+use super::problem::Problem;
+
+/// That the simulator is there.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    /// `ok`.
+    status: &'static str,
+    /// The simulator's version.
+    version: &'static str,
+}
+
+/// Whether the simulator is there
+#[utoipa::path(get, path = "/v1/health", tag = "system", responses((status = 200, body = Health)))]
+pub(super) async fn health(_: Asked) -> Json<Health> {
+    Json(Health {
+        status: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// The document that describes every other route.
+pub(super) fn document(document: OpenApi) -> Router<Arc<Desk>> {
+    let document = Json(document);
+    Router::new().route(
+        "/v1/openapi.json",
+        get(move |_: Asked| async move { document }),
+    )
+}
+
+pub(super) async fn no_such_route(uri: Uri) -> Problem {
+    Problem::missing(
+        "no_such_route",
+        format!("there is no {} here; see /v1/openapi.json", uri.path()),
+    )
+}
+
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    Problem::with_status(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "wrong_method",
+        format!(
+            "{} does not take {method}; the header allow says what it takes, /v1/openapi.json what for",
+            uri.path()
+        ),
+    )
+}

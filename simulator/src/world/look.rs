@@ -1,0 +1,37 @@
+//! What can be seen of a world from outside, without changing it.
+
+use apns_net::credentials::Environment;
+use apns_proto::Token;
+
+use super::World;
+
+/// A device token and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Registered<'a> {
+    /// The name of its phone.
+    pub phone: &'a str,
+    /// The phone's environment.
+    pub environment: Environment,
+    /// The app.
+    pub topic: &'a str,
+    /// The token.
+    pub token: &'a Token,
+    /// The phone has said that the app is gone [C-08].
+    pub gone: bool,
+}
+
+impl World {
+    /// Every device token there is, in no particular order.
+    pub fn registrations(&self) -> impl Iterator<Item = Registered<'_>> {
+        self.registrations.iter().map(|(token, registration)| {
+            let device = self.device(registration.device);
+            Registered {
+                phone: &device.name,
+                environment: device.environment,
+                topic: &registration.topic,
+                token,
+                gone: registration.gone,
+            }
+        })
+    }
+}
