@@ -112,6 +112,16 @@ impl Shared {
         done
     }
 
+    /// The project's name.
+    pub(crate) const fn name(&self) -> &str {
+        apns_certs::DEFAULT_TEAM
+    }
+
+    /// What time it is in it.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.with(|_, now| now)
+    }
+
     /// Looks into the inbox, which holds every push up to now.
     pub(crate) fn inbox<T>(&self, look: impl FnOnce(&Inbox) -> T) -> T {
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);

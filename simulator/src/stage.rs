@@ -47,7 +47,7 @@ pub struct StageOptions {
 pub struct Stage {
     options: StageOptions,
     set: DevSet,
-    ca: Ca,
+    ca: Arc<Ca>,
     simulator: Handle,
 }
 
@@ -154,7 +154,7 @@ impl Stage {
             ..DevOptions::default()
         };
         let set = dev::load_or_write(&options.state, &certificates)?;
-        let ca = set.load_ca()?;
+        let ca = Arc::new(set.load_ca()?);
         let identity = Identity::from_pem_files(&set.server, &set.server_key)?;
         let simulator = Simulator::start(Config {
             binary: options.port_base.address(0),
@@ -231,8 +231,12 @@ impl Stage {
     /// # Errors
     ///
     /// When its port cannot be bound.
-    pub async fn rest(&self, config: RestConfig) -> Result<Rest, StageError> {
+    pub async fn rest(&self, hosts: Vec<String>) -> Result<Rest, StageError> {
         let listener = listen::bind(self.options.port_base.address(4)).await?;
+        let config = RestConfig {
+            hosts,
+            ca: Some(self.ca.clone()),
+        };
         Ok(Rest::start(listener, &self.simulator, config)?)
     }
 

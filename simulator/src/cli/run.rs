@@ -8,7 +8,6 @@ use apns_net::ready::{self, PortBase};
 use apns_net::tls::TlsVersions;
 
 use super::{Code, Failure, stop_signal};
-use crate::rest::RestConfig;
 use crate::stage::{Ready, Stage, StageOptions, phone_name};
 
 const PHONES_MAX: u32 = 1_000;
@@ -70,8 +69,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     .await?;
     let (binary, feedback) = (stage.simulator().binary(), stage.simulator().feedback());
     let app_server = stage.app_server(binary.into(), feedback.into()).await?;
-    let hosts = arguments.rest_host.clone();
-    let rest = stage.rest(RestConfig { hosts }).await?;
+    let rest = stage.rest(arguments.rest_host.clone()).await?;
     let mut phones = Vec::new();
     for number in 1..=arguments.phones {
         let phone = stage.phone(&phone_name(number), &app_server, None)?;

@@ -12,6 +12,9 @@ use apns_proto::{Command, Identifier, Status, Token};
 use bytes::Bytes;
 
 mod display;
+mod parts;
+
+pub use self::parts::Parts;
 
 /// Something that changed.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,8 +11,10 @@
 
 mod ask;
 mod document;
+mod events;
 mod guard;
 mod phones;
+mod portal;
 mod problem;
 mod pushes;
 mod system;
@@ -22,6 +24,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use apns_certs::Ca;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -32,6 +35,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::portal::Offices;
 use crate::shared::Shared;
 use crate::{Handle, http};
 
@@ -39,10 +43,12 @@ use crate::{Handle, http};
 const BODY_LEN_MAX: usize = 64 * 1024;
 
 /// What the API needs to know beside the simulator.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct RestConfig {
     /// Names under which it may be reached besides `localhost`, `127.0.0.1` and `[::1]`, without a port.
     pub hosts: Vec<String>,
+    /// Signs what the portal issues; without it there is no portal.
+    pub ca: Option<Arc<Ca>>,
 }
 
 /// Why the API did not start.
@@ -77,6 +83,7 @@ impl Rest {
         let desk = Arc::new(Desk {
             shared: simulator.shared(),
             hosts: config.hosts,
+            offices: Offices::new(config.ca),
             stop: stop.clone(),
         });
         let task = tokio::spawn(http::serve(listener, service(desk), stop.clone()));
@@ -108,6 +115,7 @@ impl Rest {
 struct Desk {
     shared: Arc<Shared>,
     hosts: Vec<String>,
+    offices: Offices,
     stop: CancellationToken,
 }
 
@@ -139,6 +147,17 @@ fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(pushes::show))
         .routes(routes!(pushes::file))
         .routes(routes!(pushes::wait::expect))
+        .routes(routes!(events::stream))
+        .routes(routes!(portal::app_ids, portal::create_app_id))
+        .routes(routes!(portal::enable_push))
+        .routes(routes!(
+            portal::certificates::list,
+            portal::certificates::issue
+        ))
+        .routes(routes!(portal::certificates::download))
+        .routes(routes!(portal::certificates::revoke))
+        .routes(routes!(portal::certificates::equip))
+        .routes(routes!(portal::keys, portal::create_key))
 }
 
 fn service(desk: Arc<Desk>) -> Router {
