@@ -26,6 +26,7 @@ mod io_step;
 pub mod phone;
 pub mod phone_link;
 mod phones;
+pub mod provider_api;
 pub mod rest;
 mod shared;
 pub mod stage;

@@ -89,6 +89,10 @@ pub enum Message {
         storage: Option<u8>,
         /// As the provider gave it.
         priority: Option<Priority>,
+        /// As the provider gave it: the name of its push type, in ASCII [H-16].
+        push_type: Option<Bytes>,
+        /// As the provider gave it: the notification takes the place of an earlier one of the same name [H-15].
+        collapse_id: Option<Bytes>,
     },
     /// Phone to server [C-07].
     Ack {
@@ -156,6 +160,8 @@ impl Message {
                 timestamp_ns,
                 storage,
                 priority,
+                push_type,
+                collapse_id,
             } => Build::new(Command::NOTIFICATION)
                 .token_if(1, Some(token))
                 .topics(2, &[topic])
@@ -165,6 +171,8 @@ impl Message {
                 .copied_if(6, timestamp_ns.map(u64::to_be_bytes))
                 .copied_if(7, storage.map(|flags| [flags]))
                 .copied_if(0x0d, priority.map(|priority| [priority.0]))
+                .field_if(0x1c, push_type)
+                .field_if(0x20, collapse_id)
                 .done(),
             Self::Ack { token, id, status } => Build::new(Command::ACK)
                 .token_if(1, token)
@@ -228,6 +236,8 @@ impl TryFrom<Frame> for Message {
                 timestamp_ns: fields.fixed_if(6, Reader::u64)?,
                 storage: fields.fixed_if(7, Reader::u8)?,
                 priority: fields.fixed_if(0x0d, Reader::u8)?.map(Priority),
+                push_type: fields.optional(0x1c).cloned(),
+                collapse_id: fields.optional(0x20).cloned(),
             },
             Command::ACK => Self::Ack {
                 token: fields.token(1),
@@ -346,6 +356,13 @@ impl Build {
         self
     }
 
+    fn field_if(self, id: u8, value: Option<Bytes>) -> Self {
+        match value {
+            Some(value) => self.field(id, value),
+            None => self,
+        }
+    }
+
     fn copied(self, id: u8, value: &[u8]) -> Self {
         self.field(id, Bytes::copy_from_slice(value))
     }
@@ -362,10 +379,7 @@ impl Build {
     }
 
     fn token_if(self, id: u8, token: Option<Token>) -> Self {
-        match token {
-            Some(token) => self.field(id, token.into_bytes()),
-            None => self,
-        }
+        self.field_if(id, token.map(Token::into_bytes))
     }
 
     fn topics(self, id: u8, topics: &[TopicHash]) -> Self {

@@ -27,6 +27,8 @@ fn table() -> Vec<(String, Message)> {
         timestamp_ns: Some(0x1797_9cfe_362a_0000),
         storage: Some(2),
         priority: Some(Priority::IMMEDIATE),
+        push_type: Some(Bytes::from_static(b"alert")),
+        collapse_id: Some(Bytes::from_static(b"score")),
     };
     let bare = Message::Notification {
         token: token(),
@@ -37,6 +39,8 @@ fn table() -> Vec<(String, Message)> {
         timestamp_ns: None,
         storage: None,
         priority: None,
+        push_type: None,
+        collapse_id: None,
     };
     vec![
         (
@@ -80,8 +84,8 @@ fn table() -> Vec<(String, Message)> {
         ),
         (
             format!(
-                "0a 00000074  01 0020 {TOKEN}  02 0014 {TOPIC}  03 0016 {PAYLOAD}  04 0004 00000009
-                 05 0004 6553f100  06 0008 17979cfe362a0000  07 0001 02  0d 0001 0a"
+                "0a 00000084  01 0020 {TOKEN}  02 0014 {TOPIC}  03 0016 {PAYLOAD}  04 0004 00000009
+                 05 0004 6553f100  06 0008 17979cfe362a0000  07 0001 02  0d 0001 0a  1c 0005 616c657274  20 0005 73636f7265"
             ),
             full,
         ),
@@ -338,6 +342,8 @@ fn debug_output_shows_numbers_but_no_payload() {
         timestamp_ns: None,
         storage: None,
         priority: None,
+        push_type: None,
+        collapse_id: None,
     };
     let debug = format!("{message:?}");
     assert!(

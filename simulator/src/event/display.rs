@@ -4,7 +4,9 @@ use std::fmt;
 
 use apns_proto::Token;
 
-use super::{Device, DeviceId, Dropped, Event, Offline, RegistrationRefused, Request, Route, What};
+use super::{
+    Device, DeviceId, Dropped, Event, Offline, RegistrationRefused, Request, Route, Sent, What,
+};
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,13 +28,29 @@ impl fmt::Display for Device {
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} for {} in {}",
-            self.command, self.topic, self.environment
-        )?;
-        if let Some(identifier) = self.identifier {
-            write!(f, ", identifier {identifier}")?;
+        let topic = match &*self.topic {
+            "" => "no topic",
+            topic => topic,
+        };
+        let environment = self.environment;
+        match &self.sent {
+            Sent::Frame {
+                command,
+                identifier,
+                ..
+            } => {
+                write!(f, "{command} for {topic} in {environment}")?;
+                if let Some(identifier) = identifier {
+                    write!(f, ", identifier {identifier}")?;
+                }
+            }
+            Sent::Post { id, push_type, .. } => {
+                write!(f, "HTTP/2 ")?;
+                if let Some(push_type) = push_type {
+                    write!(f, "{push_type} ")?;
+                }
+                write!(f, "push for {topic} in {environment}, apns-id {id}")?;
+            }
         }
         self.token
             .as_ref()
@@ -95,6 +113,15 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Accepted { request, route } => write!(f, "accepted {request}: {route}"),
+            Self::Refused {
+                request,
+                reason,
+                why,
+            } => write!(
+                f,
+                "refused {request} with {} {reason}: {why}",
+                reason.status()
+            ),
             Self::Rejected {
                 request,
                 status,

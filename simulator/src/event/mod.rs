@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use apns_net::credentials::Environment;
-use apns_proto::{Command, Identifier, Status, Token};
+use apns_proto::{Command, Expiry, Identifier, Priority, Status, Token};
 use bytes::Bytes;
+
+use crate::provider_api::{ApnsId, PushType, Reason};
 
 mod display;
 mod parts;
@@ -43,18 +45,54 @@ pub struct DeviceId(pub(crate) u32);
 /// What a provider sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The topic of its certificate.
+    /// The topic of its certificate, or that it named; empty where it named none.
     pub topic: Arc<str>,
     /// The environment of the listener.
     pub environment: Environment,
-    /// The frame's layout.
-    pub command: Command,
-    /// What the provider calls it.
-    pub identifier: Option<Identifier>,
     /// The token, as far as it could be read.
     pub token: Option<Token>,
-    /// The whole frame, or as much of it as can be told apart.
-    pub frame: Bytes,
+    /// In which protocol.
+    pub sent: Sent,
+}
+
+/// A request in its protocol's terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
+    /// The binary protocol.
+    Frame {
+        /// The frame's layout.
+        command: Command,
+        /// What the provider calls it.
+        identifier: Option<Identifier>,
+        /// The whole frame, or as much of it as can be told apart.
+        frame: Bytes,
+    },
+    /// Today's HTTP/2.
+    Post {
+        /// What the provider calls it, or APNs where it did not say.
+        id: ApnsId,
+        /// What it is meant to do, if it says so.
+        push_type: Option<PushType>,
+        /// The name under which a later one replaces it.
+        collapse_id: Option<Arc<str>>,
+        /// Until when it may be stored, if it says so.
+        expiry: Option<Expiry>,
+        /// How urgent it is; none where the request was refused before that was read.
+        priority: Option<Priority>,
+        /// The body, or as much of it as was read.
+        body: Bytes,
+    },
+}
+
+impl Sent {
+    /// The bytes in which it came: the frame, or the body.
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Frame { frame, .. } => frame,
+            Self::Post { body, .. } => body,
+        }
+    }
 }
 
 /// Where an accepted notification went.
@@ -119,12 +157,21 @@ pub enum RegistrationRefused {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum What {
-    /// A notification was accepted: silence [P-30].
+    /// A notification was accepted: silence [P-30], or 200 [H-32].
     Accepted {
         /// What came.
         request: Request,
         /// Where it went.
         route: Route,
+    },
+    /// A push over HTTP/2 was refused [H-30].
+    Refused {
+        /// What came.
+        request: Request,
+        /// What was answered.
+        reason: Reason,
+        /// More about it in words.
+        why: String,
     },
     /// A notification was refused.
     Rejected {
@@ -351,7 +398,9 @@ impl Events {
 impl What {
     fn frame_len(&self) -> usize {
         match self {
-            Self::Accepted { request, .. } | Self::Rejected { request, .. } => request.frame.len(),
+            Self::Accepted { request, .. }
+            | Self::Refused { request, .. }
+            | Self::Rejected { request, .. } => request.sent.bytes().len(),
             _ => 0,
         }
     }
@@ -370,10 +419,12 @@ mod tests {
             request: Request {
                 topic: "com.example.Mail".into(),
                 environment: Environment::Sandbox,
-                command: Command::FRAMED,
-                identifier: None,
                 token: None,
-                frame: Bytes::from_static(frame),
+                sent: Sent::Frame {
+                    command: Command::FRAMED,
+                    identifier: None,
+                    frame: Bytes::from_static(frame),
+                },
             },
             status: Some(Status::INVALID_TOKEN),
             clause: "P-37",

@@ -44,7 +44,9 @@ impl What {
                 phone: Some(&route.device().name),
                 ..of_request("accepted", request)
             },
-            Self::Rejected { request, .. } => of_request("rejected", request),
+            Self::Refused { request, .. } | Self::Rejected { request, .. } => {
+                of_request("rejected", request)
+            }
             Self::Discarded {
                 topic, environment, ..
             } => of_list("discarded", topic, *environment),

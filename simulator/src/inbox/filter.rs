@@ -7,6 +7,8 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Outcome, Push};
+use crate::event::Sent;
+use crate::provider_api::ApnsId;
 
 /// Conditions, all of which must hold. The empty filter lets every push through.
 ///
@@ -39,8 +41,12 @@ pub struct Filter {
     pub identifier: Option<u32>,
     /// What became of it.
     pub outcome: Option<Outcome>,
-    /// The status it was refused with.
-    pub status: Option<u8>,
+    /// The name the provider, or APNs, gave it over HTTP/2: its `apns-id`.
+    pub apns_id: Option<String>,
+    /// The status it was refused with: that of the error packet, or HTTP's.
+    pub status: Option<u16>,
+    /// The reason it was refused with over HTTP/2: `BadDeviceToken`, say.
+    pub reason: Option<String>,
     /// Somewhere in the payload, in upper or lower case.
     pub text: Option<String>,
     /// A JSON object whose members the payload has, at every depth; as text in a query.
@@ -127,10 +133,17 @@ impl Filter {
         }
         found.equal("phone", self.phone.as_deref(), push.phone.as_deref());
         found.equal("environment", self.environment, Some(request.environment));
-        let identifier = request.identifier.map(Identifier::to_u32);
+        let (identifier, apns_id) = match &request.sent {
+            Sent::Frame { identifier, .. } => (identifier.map(Identifier::to_u32), None),
+            Sent::Post { id, .. } => (None, Some(id)),
+        };
         found.equal("identifier", self.identifier, identifier);
+        let apns_id = apns_id.map(ApnsId::as_str);
+        found.equal("apns_id", self.apns_id.as_deref(), apns_id);
         found.equal("outcome", self.outcome, Some(push.fate.outcome()));
-        found.equal("status", self.status, push.status().map(|status| status.0));
+        found.equal("status", self.status, push.status());
+        let reason = push.reason().map(|reason| reason.to_string());
+        found.equal("reason", self.reason.clone(), reason);
         if let Some(text) = &self.text {
             let payload = String::from_utf8_lossy(&push.payload);
             if !payload.to_lowercase().contains(&text.to_lowercase()) {

@@ -23,7 +23,8 @@ use utoipa::ToSchema;
 pub use self::expectation::{Counted, Expectation, ExpectationError};
 pub(crate) use self::filter::EnvironmentName;
 pub use self::filter::{Filter, Mismatch, Miss, TokenStart};
-use crate::event::{Dropped, Event, Page, Request, Route, What};
+use crate::event::{Dropped, Event, Page, Request, Route, Sent, What};
+use crate::provider_api::Reason;
 
 /// Pushes kept. The oldest makes room.
 pub const PUSHES_MAX: usize = 10_000;
@@ -71,6 +72,13 @@ pub enum Fate {
     },
     /// Accepted in silence; the app is gone from the phone.
     AppGone,
+    /// Refused over HTTP/2.
+    Refused {
+        /// What was answered.
+        reason: Reason,
+        /// More about it in words.
+        why: String,
+    },
     /// Refused.
     Rejected {
         /// What was answered; `None` is a bare close.
@@ -127,7 +135,7 @@ impl Fate {
             Self::Dropped(_) => Outcome::Dropped,
             Self::Overwritten { .. } => Outcome::Overwritten,
             Self::AppGone => Outcome::AppGone,
-            Self::Rejected { .. } => Outcome::Rejected,
+            Self::Refused { .. } | Self::Rejected { .. } => Outcome::Rejected,
         }
     }
 
@@ -139,17 +147,27 @@ impl Fate {
             Self::Dropped(why) => Some(why.to_string()),
             Self::Overwritten { by } => Some(format!("push {by} came for the same app")),
             Self::AppGone => Some("the app is not on the phone".to_owned()),
-            Self::Rejected { why, .. } => Some(why.clone()),
+            Self::Refused { why, .. } | Self::Rejected { why, .. } => Some(why.clone()),
         }
     }
 }
 
 impl Push {
-    /// The status it was refused with.
+    /// The status it was refused with: that of the error packet, or HTTP's.
     #[must_use]
-    pub const fn status(&self) -> Option<Status> {
+    pub fn status(&self) -> Option<u16> {
         match self.fate {
-            Fate::Rejected { status, .. } => status,
+            Fate::Refused { reason, .. } => Some(reason.status()),
+            Fate::Rejected { status, .. } => status.map(|status| status.0.into()),
+            _ => None,
+        }
+    }
+
+    /// The reason it was refused with over HTTP/2.
+    #[must_use]
+    pub const fn reason(&self) -> Option<Reason> {
+        match self.fate {
+            Fate::Refused { reason, .. } => Some(reason),
             _ => None,
         }
     }
@@ -229,6 +247,11 @@ impl Inbox {
                 };
                 self.arrived(seq, at, request, Some(phone.name), fate);
             }
+            What::Refused {
+                request,
+                reason,
+                why,
+            } => self.arrived(seq, at, request, None, Fate::Refused { reason, why }),
             What::Rejected {
                 request,
                 status,
@@ -260,7 +283,7 @@ impl Inbox {
     ) {
         let (payload, expiry, priority) = contents(&request);
         let settled = !matches!(fate, Fate::OnItsWay | Fate::Stored);
-        self.frame_bytes += request.frame.len();
+        self.frame_bytes += request.sent.bytes().len();
         self.pushes.push_back(Push {
             id,
             at,
@@ -279,7 +302,7 @@ impl Inbox {
             let Some(oldest) = self.pushes.pop_front() else {
                 break;
             };
-            self.frame_bytes -= oldest.request.frame.len();
+            self.frame_bytes -= oldest.request.sent.bytes().len();
         }
     }
 
@@ -294,13 +317,22 @@ impl Inbox {
     }
 }
 
-/// What a frame carries, read again: the event keeps the frame alone.
+/// What a request carries. A frame is read again: the event keeps it alone.
 fn contents(request: &Request) -> (Bytes, Option<Expiry>, Option<Priority>) {
+    let frame = match &request.sent {
+        Sent::Frame { frame, .. } => frame,
+        Sent::Post {
+            expiry,
+            priority,
+            body,
+            ..
+        } => return (body.clone(), *expiry, *priority),
+    };
     // What was over its certificate's limit is shown all the same.
     let limits = Limits {
         payload_len_max: usize::from(u16::MAX),
     };
-    let mut frame = BytesMut::from(&request.frame[..]);
+    let mut frame = BytesMut::from(&frame[..]);
     match apns_proto::decode(&mut frame, &limits) {
         Some(Ok(notification)) => (
             notification.payload,

@@ -2,6 +2,7 @@
 
 use super::app::{App, AppState, Types};
 use super::payload::{Alert, Aps};
+use crate::provider_api::PushType;
 
 /// What becomes of one notification on the phone. Several can hold at once: an alert with a sound and a badge, say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,12 +41,28 @@ pub enum NotShown {
     Types,
 }
 
-pub(super) fn present(aps: &Aps, app: &App) -> Presentation {
+pub(super) fn present(aps: &Aps, push_type: Option<PushType>, app: &App) -> Presentation {
     if app.state == AppState::Foreground {
         return Presentation {
             delegate: true,
             ..Presentation::default()
         };
+    }
+    // Everything but an alert is for the app, not for its user, whatever the payload says [H-16].
+    match push_type {
+        None | Some(PushType::Alert) => {}
+        Some(PushType::Background) if !aps.content_available => {
+            return Presentation {
+                nothing: Some(NotShown::NothingToShow),
+                ..Presentation::default()
+            };
+        }
+        Some(_) => {
+            return Presentation {
+                wake: true,
+                ..Presentation::default()
+            };
+        }
     }
     let (types, settings) = (app.types, app.settings);
     let shows = |kind: Types, setting: bool| settings.allowed && setting && types.contains(kind);
@@ -104,7 +121,7 @@ mod tests {
 
     fn shown(json: &str, app: &App) -> Presentation {
         match Payload::parse(json.as_bytes()) {
-            Ok(Payload::App(aps)) => present(&aps, app),
+            Ok(Payload::App(aps)) => present(&aps, None, app),
             other => panic!("{json} was read as {other:?}"),
         }
     }

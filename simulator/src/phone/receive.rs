@@ -12,6 +12,7 @@ use super::event::{Outcome, PhoneEvent, Received};
 use super::payload::Payload;
 use super::present::{NotShown, present};
 use super::{HISTORY_MAX, Keepalive, Link, Phone};
+use crate::provider_api::PushType;
 
 impl Phone {
     /// A message arrived. On a connection that is not wanted any more nothing is taken: what is not acknowledged is not lost [C-17].
@@ -28,12 +29,15 @@ impl Phone {
                     payload,
                     id,
                     storage,
+                    push_type,
+                    collapse_id,
                     ..
                 },
             ) => {
                 let stored = storage.is_some_and(|flags| flags != 0);
                 // Kept in the history: a copy, or a note would pin the read buffer it came in.
                 let payload = Bytes::copy_from_slice(&payload);
+                let collapse_id = collapse_id.map(|id| Bytes::copy_from_slice(&id));
                 self.notified(Arrival {
                     at: now,
                     token,
@@ -41,6 +45,8 @@ impl Phone {
                     payload,
                     id,
                     stored,
+                    push_type: push_type.as_deref().and_then(PushType::named),
+                    collapse_id,
                 });
             }
             (
@@ -160,7 +166,7 @@ impl Phone {
             }
             Err(error) => return self.not_shown(topic, NotShown::Unreadable(error)),
         };
-        let presentation = present(&aps, &self.apps[app]);
+        let presentation = present(&aps, arrival.push_type, &self.apps[app]);
         if let Some(why) = presentation.nothing {
             return self.not_shown(topic, why);
         }
@@ -173,9 +179,14 @@ impl Phone {
         }
         let mut outcome = Outcome::WokenInBackground;
         if let Some(alert) = presentation.alert {
-            let note = self
-                .screen
-                .add(arrival.at, &topic, &name, alert, arrival.payload.clone());
+            let note = self.screen.add(
+                arrival.at,
+                &topic,
+                &name,
+                alert,
+                arrival.payload.clone(),
+                arrival.collapse_id.clone(),
+            );
             self.events.push(PhoneEvent::Shown(note));
             outcome = Outcome::Shown;
         }
@@ -243,4 +254,6 @@ struct Arrival {
     payload: Bytes,
     id: [u8; 4],
     stored: bool,
+    push_type: Option<PushType>,
+    collapse_id: Option<Bytes>,
 }

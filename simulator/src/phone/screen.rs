@@ -37,16 +37,25 @@ pub struct Note {
 /// The notes on a phone's lock screen, oldest first.
 #[derive(Debug, Clone, Default)]
 pub struct LockScreen {
-    notes: VecDeque<(Note, Bytes)>,
+    notes: VecDeque<Kept>,
     next: u64,
+}
+
+/// A note, and what the screen does not show of it.
+#[derive(Debug, Clone)]
+struct Kept {
+    note: Note,
+    payload: Bytes,
+    collapse_id: Option<Bytes>,
 }
 
 impl LockScreen {
     /// The notes, oldest first.
     pub fn notes(&self) -> impl DoubleEndedIterator<Item = &Note> + ExactSizeIterator {
-        self.notes.iter().map(|(note, _)| note)
+        self.notes.iter().map(|kept| &kept.note)
     }
 
+    /// Adds a note, in place of the app's earlier one of the same collapse id [H-15].
     pub(super) fn add(
         &mut self,
         at: SystemTime,
@@ -54,7 +63,12 @@ impl LockScreen {
         app: &Arc<str>,
         alert: Alert,
         payload: Bytes,
+        collapse_id: Option<Bytes>,
     ) -> Note {
+        if collapse_id.is_some() {
+            self.notes
+                .retain(|kept| kept.note.topic != *topic || kept.collapse_id != collapse_id);
+        }
         if self.notes.len() == NOTES_MAX {
             self.notes.pop_front();
         }
@@ -66,7 +80,11 @@ impl LockScreen {
             app: app.clone(),
             alert,
         };
-        self.notes.push_back((note.clone(), payload));
+        self.notes.push_back(Kept {
+            note: note.clone(),
+            payload,
+            collapse_id,
+        });
         note
     }
 
@@ -75,12 +93,13 @@ impl LockScreen {
         let at = self
             .notes
             .iter()
-            .position(|(note, _)| note.number == number)?;
-        self.notes.remove(at)
+            .position(|kept| kept.note.number == number)?;
+        let kept = self.notes.remove(at)?;
+        Some((kept.note, kept.payload))
     }
 
     pub(super) fn forget_app(&mut self, topic: &str) {
-        self.notes.retain(|(note, _)| &*note.topic != topic);
+        self.notes.retain(|kept| &*kept.note.topic != topic);
     }
 }
 

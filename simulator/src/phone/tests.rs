@@ -80,6 +80,8 @@ fn notification(token: Token, topic: &str, id: u8, payload: &'static str) -> Mes
         timestamp_ns: None,
         storage: None,
         priority: None,
+        push_type: None,
+        collapse_id: None,
     }
 }
 

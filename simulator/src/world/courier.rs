@@ -165,7 +165,7 @@ impl World {
             item.storage = None;
             let keep = match self.registrations.get(&item.token) {
                 None => Keep::No(Dropped::TokenForgotten),
-                Some(registration) if registration.gone => Keep::No(Dropped::AppGone),
+                Some(registration) if registration.gone.is_some() => Keep::No(Dropped::AppGone),
                 Some(_) => Keep::of(item.expiry.map(|expiry| expiry.0), now),
             };
             match keep {
@@ -377,7 +377,7 @@ impl World {
                 hash: topic,
                 base: base.clone(),
                 since,
-                gone: false,
+                gone: None,
             },
         );
         Message::ScopedTokenAck {
@@ -395,7 +395,7 @@ impl World {
         }
         let leads_nowhere = |token: &Token| {
             self.registrations.get(token).is_none_or(|registration| {
-                registration.gone || Some(&registration.base) != device.base.as_ref()
+                registration.gone.is_some() || Some(&registration.base) != device.base.as_ref()
             })
         };
         let Some(at) = device.tokens.iter().position(leads_nowhere) else {
@@ -447,8 +447,8 @@ impl World {
                 Some(registration) if registration.since > item.push => {
                     self.drop_item(now, id, &item, Dropped::RegisteredSince);
                 }
-                Some(registration) if !registration.gone => {
-                    registration.gone = true;
+                Some(registration) if registration.gone.is_none() => {
+                    registration.gone = Some(now);
                     let timestamp = u32::try_from(unix_seconds(now)).unwrap_or(u32::MAX);
                     let what = What::AppGone {
                         push: item.push,

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::ConnectionId;
 use crate::event::{Device, DeviceId};
+use crate::provider_api::PushType;
 
 /// A phone.
 #[derive(Debug)]
@@ -68,6 +69,8 @@ pub(super) struct Item {
     pub(super) payload: Bytes,
     pub(super) expiry: Option<Expiry>,
     pub(super) priority: Option<Priority>,
+    pub(super) push_type: Option<PushType>,
+    pub(super) collapse_id: Option<Arc<str>>,
     pub(super) accepted_at: SystemTime,
     /// 1: it was stored, 2: it is the last that was [C-06].
     pub(super) storage: Option<u8>,
@@ -202,6 +205,13 @@ impl Item {
             timestamp_ns: since.and_then(|since| u64::try_from(since.as_nanos()).ok()),
             storage: self.storage,
             priority: self.priority,
+            push_type: self
+                .push_type
+                .map(|push_type| Bytes::from_static(push_type.name().as_bytes())),
+            collapse_id: self
+                .collapse_id
+                .as_ref()
+                .map(|id| Bytes::copy_from_slice(id.as_bytes())),
         }
     }
 }

@@ -30,7 +30,7 @@ impl World {
                 environment: device.environment,
                 topic: &registration.topic,
                 token,
-                gone: registration.gone,
+                gone: registration.gone.is_some(),
             }
         })
     }

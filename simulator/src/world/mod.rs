@@ -6,6 +6,7 @@
 //! ```text
 //! provider   push(now, provider, notification) → Answer, or Wait: ask again once the phone has room
 //!            malformed / discarded             → recorded, nothing else
+//!            post(now, environment, id, push)  → the same over HTTP/2; refuse → recorded, nothing else
 //! feedback   feedback(provider) → write it, wait for the close → feedback_read(now, provider, snapshot)
 //! courier    connect(now, …) → ConnectionId; receive(now, connection, message); outbox(connection, max) → write it;
 //!            disconnect(now, connection, why) when the socket is gone
@@ -16,6 +17,7 @@ mod courier;
 mod device;
 mod feedback;
 mod look;
+mod provider_api;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +27,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use apns_net::credentials::Environment;
 use apns_proto::courier::TopicHash;
-use apns_proto::{Malformed, Notification, Status, Token};
+use apns_proto::{Expiry, Malformed, Notification, Priority, Status, Token};
 use bytes::Bytes;
 
 pub use self::courier::{CourierFault, DeviceRefused, Outbox};
@@ -33,8 +35,10 @@ use self::device::{DeviceEntry, Item};
 use self::feedback::Lists;
 pub use self::feedback::Snapshot;
 pub use self::look::Registered;
+pub use self::provider_api::{Posted, Refusal};
 pub use crate::event::DeviceId;
-use crate::event::{Dropped, Events, Page, Request, Route, What};
+use crate::event::{Dropped, Events, Page, Request, Route, Sent, What};
+use crate::provider_api::{ProviderKey, PushType};
 
 /// How much a world holds at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +148,8 @@ pub struct World {
     /// What is stored and has an end: UNIX seconds, phone, app.
     expiries: BTreeSet<(i64, DeviceId, Token)>,
     feedback: Lists,
+    /// By key id.
+    provider_keys: HashMap<Arc<str>, ProviderKey>,
     events: Events,
     wakes: Vec<Wake>,
 }
@@ -158,8 +164,45 @@ struct Registration {
     base: Token,
     /// The event of its latest registration.
     since: u64,
-    /// The phone has said that the app is gone [C-08].
-    gone: bool,
+    /// When the phone said that the app is gone [C-08].
+    gone: Option<SystemTime>,
+}
+
+/// Whose a device token is; the token and the topic are the table's own.
+struct Found {
+    token: Token,
+    device: DeviceId,
+    topic: Arc<str>,
+    hash: TopicHash,
+    gone: Option<SystemTime>,
+}
+
+/// Why a push has no phone to go to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Unfound {
+    #[error("no phone has this token")]
+    NoPhone,
+    #[error("the token is one of {0}")]
+    OtherTopic(Arc<str>),
+    #[error("the token is one of the other environment")]
+    OtherEnvironment,
+}
+
+/// What is to be delivered, whichever protocol it came in.
+struct Content<'a> {
+    payload: &'a Bytes,
+    expiry: Option<Expiry>,
+    priority: Option<Priority>,
+    push_type: Option<PushType>,
+    collapse_id: Option<Arc<str>>,
+}
+
+/// Whether it was taken.
+enum Delivered {
+    /// It is on its way, stored, or dropped for a reason that is no concern of its provider.
+    Done,
+    /// Nothing happened: the phone has no room.
+    NoRoom(DeviceId),
 }
 
 impl World {
@@ -177,6 +220,7 @@ impl World {
             stored_len: 0,
             expiries: BTreeSet::new(),
             feedback: Lists::default(),
+            provider_keys: HashMap::new(),
             events: Events::new(bounds.events_max, bounds.event_frame_bytes_max),
             wakes: Vec::new(),
         }
@@ -190,53 +234,85 @@ impl World {
         notification: &Notification,
     ) -> Pushed {
         self.expire(now);
-        let known = self
-            .registrations
-            .get_key_value(&notification.token)
-            .filter(|(_, registration)| {
-                registration.topic == provider.topic
-                    && self.device(registration.device).environment == provider.environment
-            });
-        let Some((token, registration)) = known else {
-            let (status, clause) = (Status::INVALID_TOKEN, "P-37");
-            let why = match self.registrations.get(&notification.token) {
-                None => "no phone has this token".to_owned(),
-                Some(other) if other.topic != provider.topic => {
-                    format!("the token is one of {}", other.topic)
-                }
-                Some(_) => "the token is one of the other environment".to_owned(),
-            };
-            let request = request(provider, notification);
-            self.events.record(
-                now,
-                What::Rejected {
-                    request,
-                    // Command 0 has no answer [P-39].
-                    status: notification.answer_identifier().map(|_| status),
-                    clause,
-                    why,
-                },
-            );
-            return Pushed::Answer(Answer::Rejected { status, clause });
+        let Provider { topic, environment } = provider;
+        let found = match self.find(&notification.token, topic, *environment) {
+            Ok(found) => found,
+            Err(unfound) => {
+                let (status, clause) = (Status::INVALID_TOKEN, "P-37");
+                let request = request(provider, notification);
+                self.events.record(
+                    now,
+                    What::Rejected {
+                        request,
+                        // Command 0 has no answer [P-39].
+                        status: notification.answer_identifier().map(|_| status),
+                        clause,
+                        why: unfound.to_string(),
+                    },
+                );
+                return Pushed::Answer(Answer::Rejected { status, clause });
+            }
         };
-        let (token, id, topic, hash, gone) = (
-            token.clone(),
-            registration.device,
-            registration.topic.clone(),
-            registration.hash,
-            registration.gone,
-        );
+        let content = Content {
+            payload: &notification.payload,
+            expiry: notification.expiry,
+            priority: notification.priority,
+            push_type: None,
+            collapse_id: None,
+        };
+        match self.deliver(now, found, content, || request(provider, notification)) {
+            Delivered::Done => Pushed::Answer(Answer::Accepted),
+            Delivered::NoRoom(device) => Pushed::Wait(device),
+        }
+    }
+
+    /// What is known of a device token, if it is one of this topic and environment.
+    fn find(&self, token: &Token, topic: &str, environment: Environment) -> Result<Found, Unfound> {
+        let (token, registration) = self
+            .registrations
+            .get_key_value(token)
+            .ok_or(Unfound::NoPhone)?;
+        if *registration.topic != *topic {
+            return Err(Unfound::OtherTopic(registration.topic.clone()));
+        }
+        if self.device(registration.device).environment != environment {
+            return Err(Unfound::OtherEnvironment);
+        }
+        Ok(Found {
+            token: token.clone(),
+            device: registration.device,
+            topic: registration.topic.clone(),
+            hash: registration.hash,
+            gone: registration.gone,
+        })
+    }
+
+    /// Puts a notification on its way to the phone, or keeps it.
+    fn deliver(
+        &mut self,
+        now: SystemTime,
+        found: Found,
+        content: Content<'_>,
+        request: impl FnOnce() -> Request,
+    ) -> Delivered {
+        let Found {
+            token,
+            device: id,
+            topic,
+            hash,
+            gone,
+        } = found;
         let device = self.device(id);
         let public = device.public();
-        let keep = Keep::of(notification.expiry.map(|expiry| expiry.0), now);
-        let route = if gone {
+        let keep = Keep::of(content.expiry.map(|expiry| expiry.0), now);
+        let route = if gone.is_some() {
             Route::AppGone(public)
         } else if device.ignored.contains(&hash) {
             Route::Dropped(public, Dropped::Unwanted)
         } else if device.is_online() {
             if device.on_the_way() >= self.bounds.outbox_max {
                 self.device_mut(id).wanted = true;
-                return Pushed::Wait(id);
+                return Delivered::NoRoom(id);
             }
             Route::Queued(public)
         } else {
@@ -253,7 +329,7 @@ impl World {
             }
         };
         let what = What::Accepted {
-            request: request(provider, notification),
+            request: request(),
             route: route.clone(),
         };
         let push = self.events.record(now, what);
@@ -264,9 +340,11 @@ impl World {
             topic,
             hash,
             // A copy, as the token is the table's own: a phone that is offline for long would pin the read buffer it came in.
-            payload: Bytes::copy_from_slice(&notification.payload),
-            expiry: notification.expiry,
-            priority: notification.priority,
+            payload: Bytes::copy_from_slice(content.payload),
+            expiry: content.expiry,
+            priority: content.priority,
+            push_type: content.push_type,
+            collapse_id: content.collapse_id,
             accepted_at: now,
             storage: None,
         };
@@ -283,7 +361,7 @@ impl World {
             }
             Route::Dropped(..) | Route::AppGone(_) => {}
         }
-        Pushed::Answer(Answer::Accepted)
+        Delivered::Done
     }
 
     /// A provider's frame was no notification; it has been answered so.
@@ -291,10 +369,12 @@ impl World {
         let request = Request {
             topic: provider.topic.clone(),
             environment: provider.environment,
-            command: malformed.command,
-            identifier: malformed.identifier,
             token: malformed.token.as_ref().map(Token::detached),
-            frame: Bytes::copy_from_slice(&malformed.frame),
+            sent: Sent::Frame {
+                command: malformed.command,
+                identifier: malformed.identifier,
+                frame: Bytes::copy_from_slice(&malformed.frame),
+            },
         };
         self.events.record(
             now,
@@ -499,13 +579,13 @@ fn request(provider: &Provider, notification: &Notification) -> Request {
     Request {
         topic: provider.topic.clone(),
         environment: provider.environment,
-        command: notification.command,
-        identifier: notification.identifier,
-        token: Some(Token::new(Bytes::copy_from_slice(
-            notification.token.as_bytes(),
-        ))),
         // Copies: an event would pin the read buffer it came in.
-        frame: Bytes::copy_from_slice(&notification.frame),
+        token: Some(notification.token.detached()),
+        sent: Sent::Frame {
+            command: notification.command,
+            identifier: notification.identifier,
+            frame: Bytes::copy_from_slice(&notification.frame),
+        },
     }
 }
 

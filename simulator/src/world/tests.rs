@@ -14,6 +14,7 @@ use crate::virtual_phone::VirtualPhone;
 
 mod bounds;
 mod model;
+mod provider_api;
 
 const MAIL: &str = "com.example.Mail";
 const CHAT: &str = "com.example.Chat";

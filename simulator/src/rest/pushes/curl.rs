@@ -3,6 +3,7 @@
 use apns_net::credentials::Environment;
 use apns_proto::Token;
 
+use crate::event::Sent;
 use crate::inbox::Push;
 use crate::phone::Payload;
 
@@ -19,8 +20,19 @@ pub(super) fn command(push: &Push) -> Option<String> {
     let mut words = vec![
         "curl --http2 --cert push.pem --key push.key".to_owned(),
         header("apns-topic", &push.request.topic),
-        header("apns-push-type", push_type(&push.payload)),
     ];
+    match &push.request.sent {
+        Sent::Post {
+            push_type,
+            collapse_id,
+            ..
+        } => {
+            words.extend(push_type.map(|push_type| header("apns-push-type", push_type)));
+            let collapse_id = collapse_id.as_deref();
+            words.extend(collapse_id.map(|id| header("apns-collapse-id", id)));
+        }
+        Sent::Frame { .. } => words.push(header("apns-push-type", push_type(&push.payload))),
+    }
     if let Some(priority) = push.priority {
         words.push(header("apns-priority", priority));
     }

@@ -1,7 +1,7 @@
 //! Pushes as JSON.
 
 use apns_net::credentials::Environment;
-use apns_proto::Token;
+use apns_proto::{Identifier, Token};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +10,9 @@ use utoipa::ToSchema;
 use super::super::phones::payload;
 use super::super::time;
 use super::curl;
+use crate::event::Sent;
 use crate::inbox::{EnvironmentName, Fate, Mismatch, Miss, Outcome, Push};
+use crate::provider_api::PushType;
 
 /// A push
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,10 +28,15 @@ pub(in crate::rest) struct PushView {
     token: Option<String>,
     /// The phone that has the token.
     phone: Option<String>,
-    /// The layout it came in: 0, 1 or 2.
-    command: u8,
+    face: FaceName,
+    /// The layout of the frame it came in: 0, 1 or 2.
+    command: Option<u8>,
     /// The provider's own number for it.
     identifier: Option<u32>,
+    /// What it is called over HTTP/2.
+    apns_id: Option<String>,
+    push_type: Option<&'static str>,
+    collapse_id: Option<String>,
     /// Until when it may be stored: seconds since 1970, 0 for not at all.
     expiry: Option<i32>,
     priority: Option<u8>,
@@ -38,12 +45,23 @@ pub(in crate::rest) struct PushView {
     outcome: Outcome,
     /// Why.
     why: Option<String>,
-    /// The status it was refused with; none where there was no error packet.
-    status: Option<u8>,
+    /// The status it was refused with, that of the error packet or HTTP's; none where there was no error packet.
+    status: Option<u16>,
+    /// The reason it was refused with over HTTP/2.
+    reason: Option<String>,
     /// The clause of docs/protocol.md behind a refusal.
     clause: Option<&'static str>,
     /// When the outcome was known.
     settled_at: Option<String>,
+}
+
+/// Which protocol it came in
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Face)]
+enum FaceName {
+    Binary,
+    Http2,
 }
 
 /// A push with its bytes
@@ -51,7 +69,7 @@ pub(in crate::rest) struct PushView {
 pub(in crate::rest) struct PushDetails {
     #[serde(flatten)]
     push: PushView,
-    /// The frame as it was on the wire.
+    /// The frame as it was on the wire, or the body of the request.
     frame_hex: String,
     /// The same push for today's APNs, on a command line; none where the frame was no notification.
     curl: Option<String>,
@@ -69,26 +87,55 @@ pub(in crate::rest) struct MissView {
 impl PushView {
     pub(super) fn of(push: &Push) -> Self {
         let Push { request, .. } = push;
-        Self {
+        let view = Self {
             id: push.id,
             at: time::text(push.at),
             topic: request.topic.to_string(),
             environment: request.environment,
             token: request.token.as_ref().map(Token::to_hex),
             phone: push.phone.as_deref().map(str::to_owned),
-            command: request.command.0,
-            identifier: request.identifier.map(apns_proto::Identifier::to_u32),
+            face: FaceName::Binary,
+            command: None,
+            identifier: None,
+            apns_id: None,
+            push_type: None,
+            collapse_id: None,
             expiry: push.expiry.map(|expiry| expiry.0),
             priority: push.priority.map(|priority| priority.0),
             payload: payload(&push.payload),
             outcome: push.fate.outcome(),
             why: push.fate.why(),
-            status: push.status().map(|status| status.0),
+            status: push.status(),
+            reason: push.reason().map(|reason| reason.to_string()),
             clause: match push.fate {
+                Fate::Refused { .. } => Some("H-30"),
                 Fate::Rejected { clause, .. } => Some(clause),
                 _ => None,
             },
             settled_at: push.settled_at.map(time::text),
+        };
+        match &request.sent {
+            Sent::Frame {
+                command,
+                identifier,
+                ..
+            } => Self {
+                command: Some(command.0),
+                identifier: identifier.map(Identifier::to_u32),
+                ..view
+            },
+            Sent::Post {
+                id,
+                push_type,
+                collapse_id,
+                ..
+            } => Self {
+                face: FaceName::Http2,
+                apns_id: Some(id.to_string()),
+                push_type: push_type.map(PushType::name),
+                collapse_id: collapse_id.as_deref().map(str::to_owned),
+                ..view
+            },
         }
     }
 
@@ -101,7 +148,7 @@ impl PushDetails {
     pub(super) fn of(push: &Push) -> Self {
         Self {
             push: PushView::of(push),
-            frame_hex: HEXLOWER.encode(&push.request.frame),
+            frame_hex: HEXLOWER.encode(push.request.sent.bytes()),
             curl: curl::command(push),
         }
     }

@@ -17,6 +17,7 @@ const PURE: &[&str] = &[
     "simulator/src/world",
     "simulator/src/phone",
     "simulator/src/faults",
+    "simulator/src/provider_api",
 ];
 
 /// What pure rules may not name.
@@ -105,7 +106,7 @@ fn mentions<'a>(
         .collect()
 }
 
-/// Every clause that is cited: `P-` or `C-` and two digits, not inside a longer word.
+/// Every clause that is cited: `P-`, `C-` or `H-` and two digits, not inside a longer word.
 fn clauses(text: &str) -> BTreeSet<String> {
     let bytes = text.as_bytes();
     let clause = |at: usize| {
@@ -114,7 +115,7 @@ fn clauses(text: &str) -> BTreeSet<String> {
         let free = |byte: Option<u8>| {
             byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && byte != b'-')
         };
-        let form = matches!(word[0], b'P' | b'C')
+        let form = matches!(word[0], b'P' | b'C' | b'H')
             && word[1] == b'-'
             && word[2..].iter().all(u8::is_ascii_digit);
         (form && free(before) && free(bytes.get(at + 4).copied()))
@@ -238,8 +239,8 @@ fn the_scanners_see_what_they_look_for() {
     let paused =
         "#[tokio::test(start_paused = true)]\nasync fn a() {\nsleep(1);\n}\nfn b() {\nsleep(2);\n}";
     assert_eq!(here("proto/tests/a.rs", paused), 1);
-    let cited: Vec<_> = clauses("[P-01], `P-22`; HTTP-2x, P-333, UP-44, [C-05]")
+    let cited: Vec<_> = clauses("[P-01], `P-22`; HTTP-2x, P-333, UP-44, [C-05], [H-12]")
         .into_iter()
         .collect();
-    assert_eq!(cited, ["C-05", "P-01", "P-22"]);
+    assert_eq!(cited, ["C-05", "H-12", "P-01", "P-22"]);
 }

@@ -317,7 +317,7 @@ fn tell(line: &Line) {
 fn arrived(house: &House) -> Option<bytes::Bytes> {
     let events = house.stage.simulator().events(0, usize::MAX).events;
     events.into_iter().rev().find_map(|event| match event.what {
-        What::Accepted { request, .. } => Some(request.frame),
+        What::Accepted { request, .. } => Some(request.sent.bytes().clone()),
         _ => None,
     })
 }

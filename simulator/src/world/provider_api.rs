@@ -1,0 +1,155 @@
+//! What APNs does with a push of today's provider API: the same phones, tokens and stored notifications as those of the binary protocol.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use apns_net::credentials::Environment;
+use bytes::Bytes;
+
+use super::{Content, Delivered, DeviceId, Unfound, World};
+use crate::event::{Request, Sent, What};
+use crate::provider_api::{self, ApnsId, ProviderKey, Push, Reason};
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Posted {
+    /// It is accepted.
+    Accepted,
+    /// It is refused.
+    Refused(Refusal),
+    /// Nothing happened: as in [`Pushed::Wait`](super::Pushed::Wait).
+    Wait(DeviceId),
+}
+
+/// Why a push is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// In APNs' words.
+    pub reason: Reason,
+    /// Since when the app is known to be gone, for [`Reason::Unregistered`]: milliseconds since 1970.
+    pub timestamp_ms: Option<u64>,
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            timestamp_ms: None,
+        }
+    }
+}
+
+impl World {
+    /// A provider pushes over HTTP/2. What can be wrong with the request itself was found before [H-31].
+    pub fn post(
+        &mut self,
+        now: SystemTime,
+        environment: Environment,
+        id: ApnsId,
+        push: &Push,
+    ) -> Posted {
+        self.expire(now);
+        let sent = || Request {
+            topic: push.topic.clone(),
+            environment,
+            token: Some(push.token.clone()),
+            sent: Sent::Post {
+                id,
+                push_type: push.push_type,
+                collapse_id: push.collapse_id.clone(),
+                expiry: push.expiry,
+                priority: Some(push.priority),
+                // A copy: an event would pin the read buffer it came in.
+                body: Bytes::copy_from_slice(&push.payload),
+            },
+        };
+        let found = match self.find(&push.token, &push.topic, environment) {
+            Ok(found) => found,
+            Err(unfound) => {
+                let reason = match unfound {
+                    Unfound::OtherTopic(_) => Reason::DeviceTokenNotForTopic,
+                    Unfound::NoPhone | Unfound::OtherEnvironment => Reason::BadDeviceToken,
+                };
+                self.refused(now, sent(), reason, unfound.to_string());
+                return Posted::Refused(reason.into());
+            }
+        };
+        if let Some(gone) = found.gone {
+            let reason = Reason::Unregistered;
+            self.refused(now, sent(), reason, reason.meaning().to_owned());
+            return Posted::Refused(Refusal {
+                reason,
+                timestamp_ms: Some(milliseconds(gone)),
+            });
+        }
+        let content = Content {
+            payload: &push.payload,
+            expiry: push.expiry,
+            priority: Some(push.priority),
+            push_type: push.push_type,
+            collapse_id: push.collapse_id.clone(),
+        };
+        match self.deliver(now, found, content, sent) {
+            Delivered::Done => Posted::Accepted,
+            Delivered::NoRoom(device) => Posted::Wait(device),
+        }
+    }
+
+    /// A request was refused before any phone was looked for.
+    pub fn refuse(
+        &mut self,
+        now: SystemTime,
+        environment: Environment,
+        id: ApnsId,
+        request: &provider_api::Request,
+        reason: Reason,
+    ) {
+        let why = match &request.verified {
+            Some(Err(fault)) if reason == Reason::InvalidProviderToken => fault.to_string(),
+            _ => reason.meaning().to_owned(),
+        };
+        let request = Request {
+            topic: request.named_topic().unwrap_or_default().into(),
+            environment,
+            token: None,
+            sent: Sent::Post {
+                id,
+                push_type: None,
+                collapse_id: None,
+                expiry: None,
+                priority: None,
+                body: Bytes::copy_from_slice(&request.body),
+            },
+        };
+        self.refused(now, request, reason, why);
+    }
+
+    fn refused(&mut self, now: SystemTime, request: Request, reason: Reason, why: String) {
+        let what = What::Refused {
+            request,
+            reason,
+            why,
+        };
+        self.events.record(now, what);
+    }
+
+    /// A UUID nobody has seen: for a push that came without, and for `apns-unique-id`.
+    pub fn new_apns_id(&mut self) -> ApnsId {
+        ApnsId::of(self.rng.u128(..))
+    }
+
+    /// Takes a `.p8` key's public half; another of the same id gives way.
+    pub fn add_provider_key(&mut self, key: ProviderKey) {
+        self.provider_keys.insert(key.id.clone(), key);
+    }
+
+    /// The key a provider token names.
+    #[must_use]
+    pub fn provider_key(&self, id: &str) -> Option<&ProviderKey> {
+        self.provider_keys.get(id)
+    }
+}
+
+fn milliseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
