@@ -11,9 +11,10 @@ demo:
 test:
     cargo test --workspace
 
-# PHP, Java and node clients against simulator and gateway (needs php, a JDK, openssl, node and npm).
+# PHP, Java and node clients against simulator and gateway, and docs/certificates.md from top to bottom (needs php, a JDK, openssl, node and npm).
 third-party:
     npm ci --ignore-scripts --no-audit --no-fund --prefix examples/clients/node
+    cargo build --bins
     cargo test -p apns-rig --features third-party --test third_party
 
 fmt:

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
-use apns_rig::eventually::eventually;
+use apns_rig::eventually::{PATIENCE, eventually_within};
 use serde_json::Value;
 
 /// What a program did.
@@ -18,6 +19,16 @@ pub(crate) struct Ran {
 impl Ran {
     /// Runs a program and waits for its end without holding up the runtime; what it prints passes through files in `folder`.
     pub(crate) async fn start(command: &mut Command, stdin: Stdio, folder: &Path) -> Self {
+        Self::within(PATIENCE, command, stdin, folder).await
+    }
+
+    /// The same with a deadline of its own.
+    pub(crate) async fn within(
+        deadline: Duration,
+        command: &mut Command,
+        stdin: Stdio,
+        folder: &Path,
+    ) -> Self {
         let name = Path::new(command.get_program()).file_name();
         let name = name
             .expect("a program has a name")
@@ -25,21 +36,22 @@ impl Ran {
             .into_owned();
         let file = |kind: &str| folder.join(format!("{name}.{kind}"));
         let create = |kind| File::create(file(kind)).expect("the folder can be written");
-        let mut child = command
+        let spawned = command
             .stdin(stdin)
             .stdout(create("out"))
             .stderr(create("err"))
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("{name}: {error}; `.ci/run` installs what these tests need")
-            });
+            .spawn();
+        let mut child = Running(spawned.unwrap_or_else(|error| {
+            panic!("{name}: {error}; `.ci/run` installs what these tests need")
+        }));
         let ended = async || {
             child
+                .0
                 .try_wait()
                 .expect("a child can be waited for")
                 .ok_or("it runs")
         };
-        let status = eventually(&format!("{name} to end"), ended).await;
+        let status = eventually_within(deadline, &format!("{name} to end"), ended).await;
         let text = |kind| std::fs::read_to_string(file(kind)).expect("programs print UTF-8");
         Self {
             status,
@@ -53,6 +65,18 @@ impl Ran {
     pub(crate) fn succeeded(self) -> Self {
         assert!(self.status.success(), "{self:#?}");
         self
+    }
+}
+
+/// Ends with the test that waits for it.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(None) = self.0.try_wait() {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
     }
 }
 
