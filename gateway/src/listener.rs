@@ -70,8 +70,11 @@ async fn welcome(
     let Accepted {
         stream,
         peer,
-        certificate,
-    } = accepted;
+        certificate: Some(certificate),
+    } = accepted
+    else {
+        return; // The listener's policy requires one.
+    };
     let refused = |reason: &dyn std::fmt::Display| {
         warn!(%peer, %reason, certificate = certificate.common_name, pin = %certificate.pin, "refused a connection");
         shared.counters.refused.add(1);

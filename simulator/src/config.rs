@@ -19,13 +19,16 @@ pub struct Config {
     pub feedback: SocketAddr,
     /// Address of the courier, 5223 at Apple.
     pub courier: SocketAddr,
-    /// The environment of all three. A provider's certificate must permit it [P-05].
+    /// Address of the HTTP/2 provider API, 443 and 2197 at Apple.
+    pub http2: SocketAddr,
+    /// The environment of all four. A provider's certificate must permit it [P-05].
     pub environment: Environment,
     /// The certificate the listeners show.
     pub identity: Identity,
     /// Who issues the certificates of providers and phones.
     pub roots: Vec<CertificateDer<'static>>,
-    /// TLS 1.2 alone by default, so that a refused certificate is an alert inside the handshake [P-03] [P-06].
+    /// TLS 1.2 alone by default, so that a refused certificate is an alert inside the handshake [P-03] [P-06]. The HTTP/2 port speaks 1.2 and 1.3
+    /// [H-01].
     pub tls: TlsVersions,
     /// Connections and handshakes, for each listener.
     pub limits: Limits,
@@ -46,6 +49,7 @@ impl Config {
             binary: free,
             feedback: free,
             courier: free,
+            http2: free,
             environment: Environment::Sandbox,
             identity,
             roots,

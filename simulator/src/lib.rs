@@ -3,12 +3,12 @@
 //! ```text
 //! provider ──▶ face/binary   :2195 ──▶ ┌───────┐ ◀──▶ face/courier :5223 ◀──TLS──▶ phone_link ── phone
 //! provider ◀── face/feedback :2196 ◀── │ world │
-//!                                      └───────┘
+//! provider ──▶ face/http2    :443  ──▶ └───────┘
 //! rest:       tests in any language drive phones and look into the inbox
 //! app_server: the provider of a company of one's own; apps post their tokens to it, it pushes
 //! ```
 //!
-//! [`world`], [`phone`] and [`faults`] are pure: what they do follows from their arguments. A face turns a socket's bytes into calls on the
+//! [`world`], [`phone`], [`provider_api`] and [`faults`] are pure: what they do follows from their arguments. A face turns a socket's bytes into calls on the
 //! world; [`phone_link`] does the same for a phone. [`Simulator::start`] starts it all; `apns-simulator run` is a shell around it.
 
 pub mod apns_file;

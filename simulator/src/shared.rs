@@ -145,6 +145,11 @@ impl Shared {
         self.newest.subscribe()
     }
 
+    /// The environment of these listeners.
+    pub(crate) const fn environment(&self) -> Environment {
+        self.environment
+    }
+
     /// Who a certificate is on these listeners. `None`: it names no topic.
     pub(crate) fn provider(&self, certificate: &CertificateInfo) -> Option<Provider> {
         certificate

@@ -1,6 +1,6 @@
 //! APNs, a provider and phones in one process: what `apns-simulator run` and the demo put up.
 //!
-//! Ports in the order of the ready file: binary, feedback, courier, app server, REST API.
+//! Ports, from the port base on: binary, feedback, courier, app server, REST API, HTTP/2.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -116,6 +116,8 @@ pub struct Ready {
     pub feedback: SocketAddr,
     /// Where phones connect.
     pub courier: SocketAddr,
+    /// The HTTP/2 provider API.
+    pub http2: SocketAddr,
     /// Where apps post their tokens, and pushes are ordered.
     pub app_server: SocketAddr,
     /// Where tests drive it all.
@@ -160,6 +162,7 @@ impl Stage {
             binary: options.port_base.address(0),
             feedback: options.port_base.address(1),
             courier: options.port_base.address(2),
+            http2: options.port_base.address(5),
             environment: options.environment,
             tls: options.tls,
             ..Config::new(identity, vec![ca.certificate_der().clone()])
@@ -301,6 +304,7 @@ impl Stage {
             binary: self.simulator.binary(),
             feedback: self.simulator.feedback(),
             courier: self.simulator.courier(),
+            http2: self.simulator.http2(),
             app_server: app_server.address(),
             rest: rest.map(Rest::address),
             ca: self.set.ca.clone(),

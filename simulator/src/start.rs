@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use apns_net::listen::{self, Accepted, BindError};
-use apns_net::tls::{ClientPolicy, TlsError, server_config};
+use apns_net::tls::{ClientPolicy, TlsError, http2_server_config, server_config};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -15,12 +15,12 @@ use tracing::{error, info};
 
 use crate::config::{Config, Timeouts};
 use crate::event::Page;
-use crate::face::{binary, courier, feedback};
+use crate::face::{binary, courier, feedback, http2};
 use crate::shared::Shared;
 use crate::wait::{NotInTime, wait_for};
 use crate::world::World;
 
-/// APNs, on three ports.
+/// APNs, on four ports.
 #[derive(Debug)]
 pub struct Simulator;
 
@@ -49,9 +49,12 @@ impl Simulator {
         let tls = |policy| server_config(&config.identity, policy, config.tls);
         let providers = tls(ClientPolicy::providers(roots(), config.environment))?;
         let phones = tls(ClientPolicy::devices(roots()))?;
+        let http2_tls =
+            http2_server_config(&config.identity, ClientPolicy::http2(config.roots.clone()))?;
         let (binary, binary_address) = bind(config.binary).await?;
         let (feedback, feedback_address) = bind(config.feedback).await?;
         let (courier, courier_address) = bind(config.courier).await?;
+        let (http2, http2_address) = bind(config.http2).await?;
         let shared = Arc::new(Shared::new(config.environment, config.bounds, config.seed));
         let stop = CancellationToken::new();
         let face = Face {
@@ -59,7 +62,7 @@ impl Simulator {
             timeouts: config.timeouts,
             stop: stop.clone(),
         };
-        let (one, two, three) = (face.clone(), face.clone(), face);
+        let (one, two, three, four) = (face.clone(), face.clone(), face.clone(), face);
         let tasks = vec![
             tokio::spawn(listen::serve(
                 binary,
@@ -82,12 +85,20 @@ impl Simulator {
                 stop.clone(),
                 move |accepted| three.clone().serve(accepted, courier::serve),
             )),
+            tokio::spawn(listen::serve(
+                http2,
+                http2_tls,
+                config.limits,
+                stop.clone(),
+                move |accepted| four.clone().serve(accepted, http2::serve),
+            )),
             tokio::spawn(expire(shared.clone(), stop.clone())),
         ];
         info!(
             binary = %binary_address,
             feedback = %feedback_address,
             courier = %courier_address,
+            http2 = %http2_address,
             environment = %config.environment,
             "the simulator listens"
         );
@@ -95,6 +106,7 @@ impl Simulator {
             binary: binary_address,
             feedback: feedback_address,
             courier: courier_address,
+            http2: http2_address,
             shared,
             stop,
             tasks,
@@ -141,6 +153,7 @@ pub struct Handle {
     binary: SocketAddr,
     feedback: SocketAddr,
     courier: SocketAddr,
+    http2: SocketAddr,
     shared: Arc<Shared>,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
@@ -167,6 +180,12 @@ impl Handle {
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
         self.shared.clone()
+    }
+
+    /// The HTTP/2 provider API.
+    #[must_use]
+    pub const fn http2(&self) -> SocketAddr {
+        self.http2
     }
 
     /// Looks at the world, or changes it; the faces are told.

@@ -112,15 +112,15 @@ impl Default for Limits {
     }
 }
 
-/// A connection whose peer proved who it is.
+/// A connection whose peer proved who it is, or need not.
 #[derive(Debug)]
 pub struct Accepted {
     /// The connection.
     pub stream: TlsStream<TcpStream>,
     /// Where it comes from.
     pub peer: SocketAddr,
-    /// Whose it is.
-    pub certificate: CertificateInfo,
+    /// Whose it is. `None` only where the policy lets in who shows no certificate.
+    pub certificate: Option<CertificateInfo>,
 }
 
 /// Serves connections until `shutdown` is cancelled and every handler has ended. A handler that must end early watches
@@ -224,7 +224,7 @@ async fn handshake(
     let handshake = timeout_at(deadline, accept(configurations, socket));
     match tls::remembering(handshake).await {
         (Ok(Ok(stream)), _) => {
-            let certificate = peer_certificate(&stream)?;
+            let certificate = peer_certificate(&stream);
             Some(Accepted {
                 stream,
                 peer,
@@ -273,7 +273,7 @@ const REFUSED_LINGER: Linger = Linger {
     total: Duration::from_secs(5),
 };
 
-/// The verifier let the certificate in, so it can be read; without one there was no handshake.
+/// The verifier let the certificate in, so it can be read.
 fn peer_certificate(stream: &TlsStream<TcpStream>) -> Option<CertificateInfo> {
     let chain = stream.get_ref().1.peer_certificates()?;
     CertificateInfo::parse(chain.first()?).ok()

@@ -10,7 +10,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use client::{Roots, client_config};
 pub use policy::{Amend, ClientPolicy, Refusal, Terms};
-pub use server::{TlsVersions, server_config};
+pub use server::{TlsVersions, http2_server_config, server_config};
 
 pub(crate) use policy::{Refused, remembering};
 

@@ -43,6 +43,8 @@ pub struct ClientPolicy {
     pub require_topic: bool,
     /// Whether the listener is for phones [C-01]: a provider's push certificate is not a device's.
     pub devices_only: bool,
+    /// Whether who shows no certificate is let in too: it has another way of saying who it is [H-21].
+    pub optional: bool,
     /// Judges each certificate on terms of its own: by a simulated clock, say.
     pub amend: Option<Amend>,
 }
@@ -85,6 +87,16 @@ impl ClientPolicy {
             roots,
             environment: Some(environment),
             require_topic: true,
+            ..Self::default()
+        }
+    }
+
+    /// Who pushes over HTTP/2: whoever shows no certificate, or one that these roots issued, be it of no topic [H-20] or of another environment
+    /// [H-05].
+    pub fn http2(roots: Vec<CertificateDer<'static>>) -> Self {
+        Self {
+            roots,
+            optional: true,
             ..Self::default()
         }
     }
@@ -315,6 +327,10 @@ impl ClientCertVerifier for ClientVerifier {
     /// None: Java's key manager picks a certificate by this list, and a pinned one has an issuer we do not know [P-04].
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        !self.policy.optional
     }
 
     fn verify_client_cert(

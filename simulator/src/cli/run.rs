@@ -15,7 +15,7 @@ const PHONES_MAX: u32 = 1_000;
 /// Options of `apns-simulator run`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Listeners are bound to 127.0.0.1 in this order: binary provider port, feedback, courier, app server, REST API. A backend connects to the \
+Listeners are bound to 127.0.0.1 in this order: binary provider port, feedback, courier, app server, REST API, HTTP/2. A backend connects to the \
 first two with the certificate and key that the ready file names and that lie in the state folder; the CA it is to trust lies \
 there too. Push to every phone with
 
@@ -117,6 +117,7 @@ impl std::fmt::Display for Summary<'_> {
         writeln!(f, "binary provider port  {}  ({environment})", ready.binary)?;
         writeln!(f, "feedback service      {}", ready.feedback)?;
         writeln!(f, "courier               {}", ready.courier)?;
+        writeln!(f, "HTTP/2 provider API   https://{}", ready.http2)?;
         writeln!(f, "app server            http://{}", ready.app_server)?;
         if let Some(rest) = ready.rest {
             writeln!(f, "REST API              http://{rest}/v1")?;

@@ -32,8 +32,11 @@ pub(crate) async fn serve(
     let Accepted {
         stream,
         peer,
-        certificate,
-    } = accepted;
+        certificate: Some(certificate),
+    } = accepted
+    else {
+        return; // The listener's policy requires one.
+    };
     let limits = if certificate.is_voip() {
         Limits::VOIP
     } else {

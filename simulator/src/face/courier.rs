@@ -36,8 +36,11 @@ pub(crate) async fn serve(
     let Accepted {
         mut stream,
         peer,
-        certificate,
-    } = accepted;
+        certificate: Some(certificate),
+    } = accepted
+    else {
+        return; // The listener's policy requires one.
+    };
     let span = info_span!("courier", %peer, device = certificate.common_name);
     let serving = async {
         match shared.connect(&certificate) {

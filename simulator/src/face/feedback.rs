@@ -28,8 +28,11 @@ pub(crate) async fn serve(
     let Accepted {
         mut stream,
         peer,
-        certificate,
-    } = accepted;
+        certificate: Some(certificate),
+    } = accepted
+    else {
+        return; // The listener's policy requires one.
+    };
     let Some(provider) = shared.provider(&certificate) else {
         return; // The listener's policy requires a topic.
     };

@@ -4,6 +4,7 @@
 pub(crate) mod binary;
 pub(crate) mod courier;
 pub(crate) mod feedback;
+pub(crate) mod http2;
 
 use std::time::Duration;
 

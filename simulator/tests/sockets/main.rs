@@ -6,6 +6,7 @@ mod binary;
 mod courier;
 mod feedback;
 mod flow;
+mod http2;
 mod phones;
 mod rest;
 mod support;

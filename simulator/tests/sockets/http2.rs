@@ -1,0 +1,261 @@
+//! The HTTP/2 face, spoken to by an HTTP/2 library that is none of the face's rules.
+
+use apns_certs::Kind;
+use apns_net::credentials::{Environment, Identity};
+use apns_net::h2tap::{GoAway, Tap, TapHandle};
+use apns_proto::Token;
+use apns_simulator::event::What;
+use apns_simulator::provider_api::ProviderKey;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use bytes::Bytes;
+use data_encoding::BASE64URL_NOPAD;
+use h2::client::SendRequest;
+use http::{HeaderMap, Request};
+
+use crate::support::{Scene, TOPIC, alert, dial, has_received, soon};
+
+/// A connection to the HTTP/2 port.
+struct Client {
+    send: SendRequest<Bytes>,
+    tap: TapHandle,
+    driver: tokio::task::JoinHandle<Result<(), h2::Error>>,
+}
+
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Client {
+    async fn connect(scene: &Scene, identity: Option<&Identity>) -> Self {
+        // Without ALPN, as some clients are [H-01].
+        let address = scene.simulator.http2();
+        let stream = dial(address, identity, scene.portal.roots()).await.unwrap();
+        let (io, tap) = Tap::client(stream);
+        let (send, connection) = soon(h2::client::handshake(io)).await.unwrap();
+        Self {
+            send,
+            tap,
+            driver: tokio::spawn(connection),
+        }
+    }
+
+    async fn post(&self, token: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let uri = format!("https://localhost/3/device/{token}");
+        let request = headers
+            .iter()
+            .fold(Request::post(uri), |request, (name, value)| {
+                request.header(*name, *value)
+            });
+        let mut send = soon(self.send.clone().ready()).await.unwrap();
+        let (response, mut stream) = send.send_request(request.body(()).unwrap(), false).unwrap();
+        stream
+            .send_data(Bytes::copy_from_slice(body.as_bytes()), true)
+            .unwrap();
+        let (head, mut rest) = soon(response).await.unwrap().into_parts();
+        let mut body = Vec::new();
+        while let Some(part) = soon(rest.data()).await {
+            body.extend(part.unwrap());
+        }
+        Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: String::from_utf8(body).unwrap(),
+        }
+    }
+}
+
+fn said(answer: &Answer) -> (u16, &str) {
+    (answer.status, &answer.body)
+}
+
+/// A provider token's headers.
+struct Signer {
+    pair: EcdsaKeyPair,
+}
+
+impl Signer {
+    /// A key the portal knows.
+    fn known(scene: &Scene) -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let key = ProviderKey {
+            id: "KEY0000001".into(),
+            team: "TEAM000001".into(),
+            public_key: pair.public_key().as_ref().to_vec(),
+            environment: None,
+            topics: Vec::new(),
+        };
+        scene
+            .simulator
+            .world(|world, _| world.add_provider_key(key));
+        Self { pair }
+    }
+
+    fn bearer(&self, issued_at: u64) -> String {
+        let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+        let header = encode(r#"{"alg":"ES256","kid":"KEY0000001"}"#);
+        let claims = encode(&format!(r#"{{"iss":"TEAM000001","iat":{issued_at}}}"#));
+        let signed = format!("{header}.{claims}");
+        let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes());
+        let signature = BASE64URL_NOPAD.encode(signature.unwrap().as_ref());
+        format!("Bearer {signed}.{signature}")
+    }
+}
+
+fn seconds_now() -> u64 {
+    let now = std::time::SystemTime::now();
+    now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+#[tokio::test]
+async fn with_a_certificate_a_push_arrives_and_a_refusal_says_why() {
+    let scene = Scene::set().await;
+    let (phone, token) = scene.phone("iPhone").await;
+    let client = Client::connect(&scene, Some(&scene.portal.provider())).await;
+    let id = "eabeae54-14a8-11e5-b60b-1697f925ec7b";
+    let topic = ("apns-topic", TOPIC);
+    let answer = client
+        .post(&token.to_hex(), &[topic, ("apns-id", id)], &alert("hi"))
+        .await;
+    assert_eq!(said(&answer), (200, ""));
+    assert_eq!(answer.headers["apns-id"], id);
+    assert!(answer.headers.contains_key("apns-unique-id"), "the sandbox");
+    has_received(&phone, &[alert("hi")]).await;
+    assert_eq!(client.send.current_max_send_streams(), 1_000);
+
+    let unknown = Token::new(vec![0xee; 32]).to_hex();
+    for (token, headers, body, answer) in [
+        (
+            &*unknown,
+            &[topic][..],
+            "{}",
+            (400, r#"{"reason":"BadDeviceToken"}"#),
+        ),
+        (
+            "",
+            &[topic],
+            "{}",
+            (400, r#"{"reason":"MissingDeviceToken"}"#),
+        ),
+        (
+            &token.to_hex(),
+            &[],
+            "{}",
+            (400, r#"{"reason":"MissingTopic"}"#),
+        ),
+        (
+            &token.to_hex(),
+            &[topic],
+            "",
+            (400, r#"{"reason":"PayloadEmpty"}"#),
+        ),
+        (
+            &token.to_hex(),
+            &[topic],
+            &"x".repeat(4097),
+            (413, r#"{"reason":"PayloadTooLarge"}"#),
+        ),
+        (
+            &token.to_hex(),
+            &[topic],
+            &"x".repeat(100_000),
+            (413, r#"{"reason":"PayloadTooLarge"}"#),
+        ),
+    ] {
+        let got = client.post(token, headers, body).await;
+        assert_eq!(said(&got), answer, "{token}");
+        assert_eq!(got.headers["apns-id"].len(), 36);
+    }
+    let page = scene.simulator.events(0, usize::MAX);
+    let refused = page
+        .events
+        .iter()
+        .filter(|event| matches!(event.what, What::Refused { .. }));
+    assert_eq!(refused.count(), 6);
+}
+
+#[tokio::test]
+async fn many_pushes_at_once_arrive() {
+    let scene = Scene::set().await;
+    let (phone, token) = scene.phone("iPhone").await;
+    let client = Client::connect(&scene, Some(&scene.portal.provider())).await;
+    let (token, headers) = (token.to_hex(), [("apns-topic", TOPIC)]);
+    let client = &client;
+    let (one, two, three) = tokio::join!(
+        client.post(&token, &headers, "{}"),
+        client.post(&token, &headers, "{}"),
+        client.post(&token, &headers, "{}")
+    );
+    assert!([one, two, three].iter().all(|answer| answer.status == 200));
+    has_received(&phone, &["{}".to_owned(), "{}".to_owned(), "{}".to_owned()]).await;
+}
+
+#[tokio::test]
+async fn with_a_provider_token_more_streams_are_allowed_after_the_first_valid_one() {
+    let scene = Scene::set().await;
+    let (phone, token) = scene.phone("iPhone").await;
+    let signer = Signer::known(&scene);
+    let client = Client::connect(&scene, None).await;
+    let (token, topic) = (token.to_hex(), ("apns-topic", TOPIC));
+    for (headers, answer) in [
+        (vec![topic], (403, r#"{"reason":"MissingProviderToken"}"#)),
+        (
+            vec![topic, ("authorization", "bearer x.y.z")],
+            (403, r#"{"reason":"InvalidProviderToken"}"#),
+        ),
+        (
+            vec![
+                topic,
+                ("authorization", &*signer.bearer(seconds_now() - 4000)),
+            ],
+            (403, r#"{"reason":"ExpiredProviderToken"}"#),
+        ),
+    ] {
+        let got = client.post(&token, &headers, "{}").await;
+        assert_eq!(said(&got), answer);
+        assert_eq!(client.send.current_max_send_streams(), 1);
+    }
+    let good = signer.bearer(seconds_now());
+    let headers = [topic, ("authorization", &*good)];
+    let answer = client.post(&token, &headers, &alert("one")).await;
+    assert_eq!(said(&answer), (200, ""));
+    let answer = client.post(&token, &headers, &alert("two")).await;
+    assert_eq!(said(&answer), (200, ""));
+    assert_eq!(client.send.current_max_send_streams(), 1_000);
+    has_received(&phone, &[alert("one"), alert("two")]).await;
+    let again = signer.bearer(seconds_now() - 100);
+    let headers = [topic, ("authorization", &*again)];
+    let answer = client.post(&token, &headers, "{}").await;
+    assert_eq!(
+        said(&answer),
+        (429, r#"{"reason":"TooManyProviderTokenUpdates"}"#)
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_other_environment_is_sent_away_with_its_reason() {
+    let scene = Scene::set_with(|config| config.environment = Environment::Sandbox).await;
+    let production = scene.portal.push(Kind::Production, TOPIC);
+    let client = Client::connect(&scene, Some(&production)).await;
+    soon(client.driver).await.unwrap().unwrap();
+    let goaway = GoAway {
+        last_stream: 0,
+        reason: h2::Reason::NO_ERROR,
+        debug_data: Bytes::from_static(br#"{"reason":"BadCertificateEnvironment"}"#),
+    };
+    assert_eq!(client.tap.goaway(), Some(goaway));
+}
+
+#[tokio::test]
+async fn a_stop_says_goaway_and_lets_go() {
+    let scene = Scene::set().await;
+    let client = Client::connect(&scene, Some(&scene.portal.device("iPhone"))).await;
+    let answer = client.post("00", &[], "{}").await;
+    assert_eq!(said(&answer), (403, r#"{"reason":"BadCertificate"}"#));
+    soon(scene.simulator.shutdown()).await;
+    drop(client.send);
+    let _ended = soon(client.driver).await.unwrap();
+    assert!(client.tap.goaway().is_some());
+}
