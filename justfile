@@ -16,6 +16,10 @@ third-party:
     npm ci --ignore-scripts --no-audit --no-fund --prefix examples/clients/node
     cargo build --bins
     cargo test -p apns-rig --features third-party --test third_party
+    npm ci --ignore-scripts --no-audit --no-fund --prefix tests/rig/clients/parse-node-apn
+    python3 -m venv tests/rig/clients/aioapns/venv
+    tests/rig/clients/aioapns/venv/bin/pip install --quiet --requirement tests/rig/clients/aioapns/requirements.txt
+    cargo test -p apns-rig --features third-party --test third_party_http2
 
 fmt:
     cargo fmt --all --check

@@ -27,6 +27,7 @@ pub mod phone;
 pub mod phone_link;
 mod phones;
 pub mod provider_api;
+mod provider_keys;
 pub mod rest;
 mod shared;
 pub mod stage;
@@ -38,5 +39,6 @@ pub mod world;
 
 pub use config::{Config, Timeouts};
 pub use phones::AddPhoneError;
+pub use provider_keys::SigningKey;
 pub use start::{Handle, Simulator, StartError};
 pub use wait::NotInTime;

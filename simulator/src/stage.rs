@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apns_certs::dev::{self, DevError, DevOptions, DevSet};
+use apns_certs::portal_dir::PortalDirError;
 use apns_certs::{Ca, KeyKind, Kind, MintError, PushCertificate};
 use apns_net::credentials::{CredentialsError, Environment, Identity};
 use apns_net::listen::{self, BindError};
@@ -20,6 +21,7 @@ use crate::app_server::{AppServer, AppServerConfig, AppServerError, ProviderApp}
 use crate::dial::Endpoint;
 use crate::phone::{ActionError, Phone, Types};
 use crate::phone_link::{Line, LinkConfig, PhoneLink};
+use crate::provider_keys::{self, SigningKey};
 use crate::rest::{Rest, RestConfig, RestError};
 use crate::{Config, Handle, NotInTime, Simulator, StartError};
 
@@ -47,6 +49,7 @@ pub struct StageOptions {
 pub struct Stage {
     options: StageOptions,
     set: DevSet,
+    signing_key: SigningKey,
     ca: Arc<Ca>,
     simulator: Handle,
 }
@@ -57,6 +60,9 @@ pub enum StageError {
     /// The state folder cannot be used.
     #[error(transparent)]
     Certificates(#[from] DevError),
+    /// The portal of the state folder cannot be used.
+    #[error(transparent)]
+    Portal(#[from] PortalDirError),
     /// A certificate cannot be minted.
     #[error(transparent)]
     Mint(#[from] MintError),
@@ -91,8 +97,10 @@ impl StageError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Certificates(DevError::Folder { .. } | DevError::Write { .. }) => 74,
+            Self::Certificates(DevError::Folder { .. } | DevError::Write { .. })
+            | Self::Portal(PortalDirError::Folder { .. } | PortalDirError::Write { .. }) => 74,
             Self::Certificates(_)
+            | Self::Portal(_)
             | Self::Credentials(_)
             | Self::AppServer(_)
             | Self::Start(StartError::Tls(_) | StartError::Address(_)) => 78,
@@ -131,6 +139,8 @@ pub struct Ready {
     pub key: PathBuf,
     /// The topic of that certificate.
     pub topic: String,
+    /// The provider's key, which does in place of the certificate over HTTP/2.
+    pub provider_key: SigningKey,
     /// The phones.
     pub phones: Vec<ReadyPhone>,
 }
@@ -157,6 +167,7 @@ impl Stage {
         };
         let set = dev::load_or_write(&options.state, &certificates)?;
         let ca = Arc::new(set.load_ca()?);
+        let (keys, signing_key) = provider_keys::load_or_make(&options.state)?;
         let identity = Identity::from_pem_files(&set.server, &set.server_key)?;
         let simulator = Simulator::start(Config {
             binary: options.port_base.address(0),
@@ -168,9 +179,15 @@ impl Stage {
             ..Config::new(identity, vec![ca.certificate_der().clone()])
         })
         .await?;
+        simulator.world(|world, _| {
+            for key in keys {
+                world.add_provider_key(key);
+            }
+        });
         Ok(Self {
             options,
             set,
+            signing_key,
             ca,
             simulator,
         })
@@ -311,6 +328,7 @@ impl Stage {
             certificate: self.set.provider.clone(),
             key: self.set.provider_key.clone(),
             topic: self.set.topic.clone(),
+            provider_key: self.signing_key.clone(),
             phones: ready_phones,
         })
     }

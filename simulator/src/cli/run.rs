@@ -125,6 +125,14 @@ impl std::fmt::Display for Summary<'_> {
         writeln!(f, "topic                 {}", ready.topic)?;
         writeln!(f, "provider certificate  {}", ready.certificate.display())?;
         writeln!(f, "provider key          {}", ready.key.display())?;
+        let key = &ready.provider_key;
+        writeln!(
+            f,
+            "provider tokens       key {}, team {}, {}",
+            key.key_id,
+            key.team,
+            key.path.display()
+        )?;
         writeln!(f, "CA to trust           {}", ready.ca.display())?;
         for phone in &ready.phones {
             writeln!(f, "{:<21} {}", phone.name, phone.token)?;

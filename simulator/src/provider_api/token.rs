@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use apns_certs::portal::AuthKey;
 use apns_net::credentials::Environment;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64, BASE64URL_NOPAD};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -20,12 +21,26 @@ pub struct ProviderKey {
     pub id: Arc<str>,
     /// Ten characters: `iss` in a token's claims.
     pub team: Arc<str>,
-    /// The point on P-256, uncompressed: 65 bytes.
+    /// On P-256: SubjectPublicKeyInfo, or the uncompressed point alone.
     pub public_key: Vec<u8>,
     /// Where it may be used; `None` is everywhere.
     pub environment: Option<Environment>,
     /// The topics it may push to; empty is all of its team.
     pub topics: Vec<Arc<str>>,
+}
+
+impl ProviderKey {
+    /// A key of a team's portal, for every environment and topic. `None` when its public key is not in base64.
+    #[must_use]
+    pub fn from_portal(key: &AuthKey, team: &str) -> Option<Self> {
+        Some(Self {
+            id: key.key_id.as_str().into(),
+            team: team.into(),
+            public_key: BASE64.decode(key.public_key.as_bytes()).ok()?,
+            environment: None,
+            topics: Vec::new(),
+        })
+    }
 }
 
 /// What is wrong with a provider token.
