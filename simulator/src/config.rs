@@ -8,6 +8,7 @@ use apns_net::listen::Limits;
 use apns_net::tls::TlsVersions;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
+use crate::faults::Plan;
 use crate::world::Bounds;
 
 /// Where to listen, whom to let in, what to keep.
@@ -36,6 +37,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// How much the world keeps.
     pub bounds: Bounds,
+    /// What goes wrong from the start.
+    pub faults: Plan,
     /// The same seed makes the same tokens.
     pub seed: u64,
 }
@@ -57,6 +60,7 @@ impl Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             bounds: Bounds::default(),
+            faults: Plan::default(),
             seed: fastrand::u64(..),
         }
     }

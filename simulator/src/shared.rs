@@ -6,9 +6,10 @@ use std::time::SystemTime;
 
 use apns_net::credentials::{CertificateInfo, Environment};
 use tokio::sync::{Notify, watch};
-use tracing::{Level, debug, enabled};
+use tracing::{Level, debug, enabled, info};
 
 use crate::event::Offline;
+use crate::faults::Injection;
 use crate::inbox::Inbox;
 use crate::phones::Phones;
 use crate::world::{Bounds, ConnectionId, DeviceRefused, Provider, Wake, World};
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     room: watch::Sender<()>,
     /// The newest event.
     newest: watch::Sender<u64>,
+    /// How often the faults were changed.
+    faults: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -74,6 +77,7 @@ impl Shared {
             inbox: Mutex::default(),
             room: watch::Sender::new(()),
             newest: watch::Sender::new(0),
+            faults: watch::Sender::new(0),
         }
     }
 
@@ -99,6 +103,7 @@ impl Shared {
             Vec::new()
         };
         inner.logged = newest;
+        let revision = inner.world.faults().revision();
         // Nobody waits for the world while a line is written.
         drop(guard);
         for event in happened {
@@ -109,7 +114,26 @@ impl Shared {
         }
         self.newest
             .send_if_modified(|known| newest > std::mem::replace(known, newest.max(*known)));
+        self.faults
+            .send_if_modified(|known| revision > std::mem::replace(known, revision.max(*known)));
         done
+    }
+
+    /// Ends when a fault, given while a connection is open, is about its certificate.
+    pub(crate) async fn certificate_refused(&self, topic: &str, connection: u64) {
+        let mut faults = self.faults.subscribe();
+        // The world outlives its faces, so this does not fail.
+        while faults.changed().await.is_ok() {
+            let refused = self.with(|world, now| world.inject_certificate(now, topic, connection));
+            if let Some(Injection { fault, action }) = refused {
+                info!(
+                    fault = &*fault,
+                    action = action.name(),
+                    "closing: the certificate is refused by now"
+                );
+                return;
+            }
+        }
     }
 
     /// The project's name.

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::app_server::{AppServer, AppServerConfig, AppServerError, ProviderApp};
 use crate::dial::Endpoint;
+use crate::faults::Plan;
 use crate::phone::{ActionError, Phone, Types};
 use crate::phone_link::{Line, LinkConfig, PhoneLink};
 use crate::provider_keys::{self, SigningKey};
@@ -42,6 +43,8 @@ pub struct StageOptions {
     pub environment: Environment,
     /// The TLS versions they speak.
     pub tls: TlsVersions,
+    /// What goes wrong from the start.
+    pub faults: Plan,
 }
 
 /// A running simulator with its certificates.
@@ -103,7 +106,9 @@ impl StageError {
             | Self::Portal(_)
             | Self::Credentials(_)
             | Self::AppServer(_)
-            | Self::Start(StartError::Tls(_) | StartError::Address(_)) => 78,
+            | Self::Start(StartError::Tls(_) | StartError::Address(_) | StartError::Faults(_)) => {
+                78
+            }
             Self::Start(StartError::Bind(_))
             | Self::Mint(_)
             | Self::Bind(_)
@@ -176,6 +181,7 @@ impl Stage {
             http2: options.port_base.address(5),
             environment: options.environment,
             tls: options.tls,
+            faults: options.faults.clone(),
             ..Config::new(identity, vec![ca.certificate_der().clone()])
         })
         .await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use apns_net::listen::{self, Accepted, BindError};
-use apns_net::tls::{ClientPolicy, TlsError, http2_server_config, server_config};
+use apns_net::tls::{Amend, ClientPolicy, TlsError, http2_server_config, server_config};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -16,6 +16,7 @@ use tracing::{error, info};
 use crate::config::{Config, Timeouts};
 use crate::event::Page;
 use crate::face::{binary, courier, feedback, http2};
+use crate::faults::{Faults, TooManyRules};
 use crate::shared::Shared;
 use crate::wait::{NotInTime, wait_for};
 use crate::world::World;
@@ -33,6 +34,9 @@ pub enum StartError {
     /// A trusted certificate cannot be used.
     #[error("TLS cannot be configured")]
     Tls(#[from] TlsError),
+    /// There are more faults than a world can have.
+    #[error("the faults cannot be taken")]
+    Faults(#[from] TooManyRules),
     /// A listener has no address.
     #[error("a listener has no address")]
     Address(#[source] io::Error),
@@ -45,9 +49,17 @@ impl Simulator {
     ///
     /// When an address cannot be bound, or a trusted certificate is unusable.
     pub async fn start(config: Config) -> Result<Handle, StartError> {
+        let shared = Arc::new(Shared::new(config.environment, config.bounds, config.seed));
+        shared.with(|world, _| world.faults_mut().load(config.faults.clone()))?;
         let roots = || config.roots.clone();
         let tls = |policy| server_config(&config.identity, policy, config.tls);
-        let providers = tls(ClientPolicy::providers(roots(), config.environment))?;
+        let judging = shared.clone();
+        let providers = tls(ClientPolicy {
+            amend: Some(Amend::new(move |certificate, terms| {
+                judging.with(|world, now| world.certificate_terms(now, certificate, terms))
+            })),
+            ..ClientPolicy::providers(roots(), config.environment)
+        })?;
         let phones = tls(ClientPolicy::devices(roots()))?;
         let http2_tls =
             http2_server_config(&config.identity, ClientPolicy::http2(config.roots.clone()))?;
@@ -55,7 +67,6 @@ impl Simulator {
         let (feedback, feedback_address) = bind(config.feedback).await?;
         let (courier, courier_address) = bind(config.courier).await?;
         let (http2, http2_address) = bind(config.http2).await?;
-        let shared = Arc::new(Shared::new(config.environment, config.bounds, config.seed));
         let stop = CancellationToken::new();
         let face = Face {
             shared: shared.clone(),
@@ -191,6 +202,11 @@ impl Handle {
     /// Looks at the world, or changes it; the faces are told.
     pub fn world<T>(&self, act: impl FnOnce(&mut World, SystemTime) -> T) -> T {
         self.shared.with(act)
+    }
+
+    /// Looks at what goes wrong on demand, or changes it.
+    pub fn faults<T>(&self, act: impl FnOnce(&mut Faults) -> T) -> T {
+        self.world(|world, _| act(world.faults_mut()))
     }
 
     /// At most `max` events with a sequence number above `after`; 0 is before the first.

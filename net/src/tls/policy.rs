@@ -56,6 +56,8 @@ pub struct Terms {
     pub now: SystemTime,
     /// The environment it must permit; `None` asks for none.
     pub environment: Option<Environment>,
+    /// Its issuer has taken it back.
+    pub revoked: bool,
 }
 
 /// Changes the terms for some certificates. It is asked within the handshake, before anything is known of the certificate but
@@ -124,6 +126,8 @@ pub enum Refusal {
         /// How long ago.
         ago: Duration,
     },
+    /// Its issuer has taken it back: `certificate_revoked` [P-06].
+    Revoked,
     /// Its validity has not begun: `certificate_expired`, the only word TLS has for it.
     NotYetValid,
     /// It is for the other environment, or for none: `certificate_revoked`, as Apple answered [P-05].
@@ -153,6 +157,7 @@ impl fmt::Display for Refusal {
                 "the client certificate expired {} days ago, and it is not pinned",
                 ago.as_secs() / (24 * 60 * 60)
             ),
+            Self::Revoked => f.write_str("the client certificate was revoked"),
             Self::NotYetValid => {
                 f.write_str("the client certificate is not valid yet: check both clocks")
             }
@@ -254,6 +259,7 @@ impl ClientVerifier {
         let usual = Terms {
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs()),
             environment: self.policy.environment,
+            revoked: false,
         };
         match &self.policy.amend {
             Some(Amend(amend)) => amend(certificate, usual),
@@ -270,12 +276,19 @@ impl ClientVerifier {
     ) -> Result<(), (Refusal, rustls::Error)> {
         let policy = &self.policy;
         let pinned = policy.pins.contains(&certificate.pin);
-        let Terms { now, environment } = self.terms(certificate, now);
+        let Terms {
+            now,
+            environment,
+            revoked,
+        } = self.terms(certificate, now);
         if !pinned {
             let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH);
             let at = UnixTime::since_unix_epoch(since_1970.unwrap_or_default());
             self.verify_chain(end_entity, intermediates, at)
                 .map_err(|error| (explain(&error, certificate, now), error))?;
+        }
+        if revoked {
+            return Err((Refusal::Revoked, CertificateError::Revoked.into()));
         }
         let unfit = if policy.devices_only && certificate.is_push() {
             Some(Refusal::NotADevice)

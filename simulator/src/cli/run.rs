@@ -8,6 +8,7 @@ use apns_net::ready::{self, PortBase};
 use apns_net::tls::TlsVersions;
 
 use super::{Code, Failure, stop_signal};
+use crate::faults::{Plan, Rule};
 use crate::stage::{Ready, Stage, StageOptions, phone_name};
 
 const PHONES_MAX: u32 = 1_000;
@@ -47,6 +48,12 @@ pub(crate) struct Arguments {
     /// A name besides localhost under which the REST API may be reached; may be repeated
     #[arg(long, value_name = "NAME")]
     rest_host: Vec<String>,
+    /// What is to go wrong: a TOML file of rules, see the chapter on faults in docs/simulator.md
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// One more rule, such as face=binary,token=a1b2,action=latency,ms=300; may be repeated
+    #[arg(long, value_name = "RULE")]
+    fault: Vec<Rule>,
     /// Log as JSON lines, on stderr
     #[arg(long)]
     log_json: bool,
@@ -65,6 +72,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         } else {
             TlsVersions::Tls12
         },
+        faults: plan(&arguments)?,
     })
     .await?;
     let (binary, feedback) = (stage.simulator().binary(), stage.simulator().feedback());
@@ -92,6 +100,26 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     app_server.shutdown().await;
     stage.shutdown().await;
     ended
+}
+
+/// The faults of the file, and behind them those of the command line.
+fn plan(arguments: &Arguments) -> Result<Plan, Failure> {
+    let mut plan = match &arguments.faults {
+        Some(file) => {
+            let fault = |error: &dyn std::error::Error| {
+                let file = file.display();
+                Failure::new(
+                    Code::Config,
+                    format!("cannot take the faults from {file}: {error}"),
+                )
+            };
+            let text = std::fs::read_to_string(file).map_err(|error| fault(&error))?;
+            toml::from_str(&text).map_err(|error| fault(&error))?
+        }
+        None => Plan::default(),
+    };
+    plan.rules.extend(arguments.fault.iter().cloned());
+    Ok(plan)
 }
 
 /// Says that everything is ready: in the ready file and on stdout.

@@ -135,6 +135,24 @@ impl fmt::Display for What {
                 }
                 write!(f, " [{clause}]: {why}")
             }
+            Self::Injected {
+                fault,
+                action,
+                face,
+                topic,
+                connection,
+                request,
+            } => {
+                write!(f, "injected {}", action.name())?;
+                if let Some(face) = face {
+                    write!(f, " into connection {connection} of the {face} face")?;
+                }
+                match request {
+                    Some(request) => write!(f, " at {request}")?,
+                    None => write!(f, " for {topic}")?,
+                }
+                write!(f, ": {fault}")
+            }
             Self::Discarded {
                 topic,
                 environment,

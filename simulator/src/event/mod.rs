@@ -11,6 +11,7 @@ use apns_net::credentials::Environment;
 use apns_proto::{Command, Expiry, Identifier, Priority, Status, Token};
 use bytes::Bytes;
 
+use crate::faults::{Action, Face};
 use crate::provider_api::{ApnsId, PushType, Reason};
 
 mod display;
@@ -183,6 +184,21 @@ pub enum What {
         clause: &'static str,
         /// The reason in words.
         why: String,
+    },
+    /// A fault that was asked for acts: what the client sees of it is not the truth.
+    Injected {
+        /// The rule's name, or [`magic::NAME`](crate::faults::magic::NAME).
+        fault: Arc<str>,
+        /// What it does.
+        action: Action,
+        /// Where; `None` for a certificate, which is refused everywhere.
+        face: Option<Face>,
+        /// The topic of the provider's certificate, or of its request.
+        topic: Arc<str>,
+        /// The connection, counted on its face; 0 in a handshake.
+        connection: u64,
+        /// What had come, where it is about a notification. One that is taken all the same has an event of its own.
+        request: Option<Request>,
     },
     /// Bytes behind a refused notification were thrown away [P-40].
     Discarded {
@@ -400,7 +416,11 @@ impl What {
         match self {
             Self::Accepted { request, .. }
             | Self::Refused { request, .. }
-            | Self::Rejected { request, .. } => request.sent.bytes().len(),
+            | Self::Rejected { request, .. }
+            | Self::Injected {
+                request: Some(request),
+                ..
+            } => request.sent.bytes().len(),
             _ => 0,
         }
     }

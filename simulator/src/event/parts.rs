@@ -47,6 +47,15 @@ impl What {
             Self::Refused { request, .. } | Self::Rejected { request, .. } => {
                 of_request("rejected", request)
             }
+            Self::Injected {
+                request: Some(request),
+                ..
+            } => of_request("injected", request),
+            Self::Injected { topic, .. } => Parts {
+                kind: "injected",
+                topic: Some(topic),
+                ..Parts::default()
+            },
             Self::Discarded {
                 topic, environment, ..
             } => of_list("discarded", topic, *environment),

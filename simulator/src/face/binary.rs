@@ -1,13 +1,14 @@
 //! The binary provider face, port 2195: notifications in; silence [P-30], six bytes [P-31] or a bare close out.
 
+mod judge;
+
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use apns_net::linger::{Linger, linger};
 use apns_net::listen::Accepted;
-use apns_proto::server::{End, Reply, Session, Step};
-use apns_proto::{ErrorPacket, Limits, Malformed, Notification, Status};
+use apns_proto::server::{End, Reply, Session};
+use apns_proto::{ErrorPacket, Identifier, Limits};
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -16,11 +17,14 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
+use self::judge::{Judge, Last, Next, Waiting};
+use super::breakage::{Break, pace};
 use super::part;
 use crate::config::Timeouts;
+use crate::faults::{Action, Face, Injection};
 use crate::io_step::{read_batch, until};
 use crate::shared::Shared;
-use crate::world::{Answer, DeviceId, Provider, Pushed, World};
+use crate::world::Provider;
 
 /// Serves one provider until it closes, is answered, or breaks the rules.
 pub(crate) async fn serve(
@@ -46,14 +50,19 @@ pub(crate) async fn serve(
         return; // The listener's policy requires a topic.
     };
     let span = info_span!("provider", %peer, topic = provider.topic());
+    let (number, fault) =
+        shared.with(|world, now| world.inject_connection(now, &provider, Face::Binary));
     let connection = Connection {
         shared,
         timeouts,
         provider,
         stream,
+        number,
+        fault,
         buf: BytesMut::new(),
         session: Session::new(limits, timeouts.frame),
         waiting: None,
+        taken: None,
     };
     Box::pin(connection.run(stop)).instrument(span).await;
 }
@@ -63,81 +72,32 @@ struct Connection {
     timeouts: Timeouts,
     provider: Provider,
     stream: TlsStream<TcpStream>,
+    /// Its number among those of this face, for faults.
+    number: u64,
+    /// What a fault does from the start.
+    fault: Option<Injection>,
     buf: BytesMut,
     session: Session,
     waiting: Option<Waiting>,
-}
-
-/// A notification for a phone whose outbox is full, and until when it waits.
-struct Waiting {
-    seq: u64,
-    notification: Notification,
-    until: Instant,
-}
-
-/// What comes after a batch.
-enum Next {
-    Read,
-    Wait,
-    End(Reply, Refused),
-}
-
-/// Why the provider is answered.
-enum Refused {
-    Notification {
-        seq: u64,
-        notification: Notification,
-        status: Status,
-        clause: &'static str,
-    },
-    Malformed {
-        seq: u64,
-        malformed: Malformed,
-    },
-}
-
-impl Refused {
-    /// One line, with the reason. Not written while the world is locked.
-    fn log(&self) {
-        match self {
-            Self::Notification {
-                seq,
-                notification,
-                status,
-                clause,
-            } => {
-                let identifier = notification.answer_identifier();
-                info!(seq, ?identifier, token = %notification.token, %status, clause, "refused a notification");
-            }
-            Self::Malformed { seq, malformed } if malformed.farewell() => {
-                debug!(seq, clause = "P-44", "the provider said farewell");
-            }
-            Self::Malformed { seq, malformed } => {
-                let (fault, clause) = (malformed.fault, malformed.fault.clause());
-                match malformed.status {
-                    Some(status) => {
-                        warn!(seq, reason = %fault, %status, clause, "refused a malformed notification");
-                    }
-                    None => {
-                        warn!(seq, reason = %fault, clause, "hung up on a malformed notification");
-                    }
-                }
-            }
-        }
-    }
+    /// What came with the last notification taken.
+    taken: Option<Identifier>,
 }
 
 impl Connection {
     async fn run(mut self, stop: CancellationToken) {
         debug!("a provider connected");
-        let reply = tokio::select! {
-            reply = self.receive() => reply,
-            () = stop.cancelled() => Some(self.shutdown()),
+        let (shared, provider, number) = (self.shared.clone(), self.provider.clone(), self.number);
+        let last = tokio::select! {
+            last = self.receive() => last,
+            () = shared.certificate_refused(provider.topic(), number) => {
+                Some(Last::Break(Break::Close))
+            }
+            () = stop.cancelled() => Some(Last::Reply(self.shutdown())),
         };
         let timeouts = self.timeouts;
         let ending = async {
-            match reply {
-                Some(reply) => self.end(reply).await,
+            match last {
+                Some(last) => self.end(last).await,
                 None => part(&mut self.stream, timeouts.write).await,
             }
         };
@@ -152,15 +112,36 @@ impl Connection {
     }
 
     /// Reads and judges. `None`: the provider closed first.
-    async fn receive(&mut self) -> Option<Reply> {
+    async fn receive(&mut self) -> Option<Last> {
+        let mut rate = None;
+        if let Some(Injection { fault, action }) = self.fault.take() {
+            match action {
+                Action::Latency { delay, .. } => sleep(delay).await,
+                Action::Bandwidth { bytes_per_second } => rate = Some(bytes_per_second),
+                action => {
+                    self.session.hang_up();
+                    info!(
+                        fault = &*fault,
+                        action = action.name(),
+                        "a fault ends the connection"
+                    );
+                    return Break::of(&action).map(Last::Break);
+                }
+            }
+        }
         let mut room = self.shared.room();
         loop {
             room.mark_unchanged();
             match self.judge() {
                 Next::Read => {}
-                Next::End(reply, refused) => {
-                    refused.log();
-                    return Some(reply);
+                Next::End(last, why) => {
+                    why.log();
+                    return Some(last);
+                }
+                Next::Pause(pause) => {
+                    sleep(pause).await;
+                    self.session.resumed(now());
+                    continue;
                 }
                 Next::Wait => {
                     // Not reading is what slows the provider down. The world outlives its faces, so this does not fail.
@@ -176,7 +157,12 @@ impl Connection {
             let deadline = self.session.deadline().map(Instant::from_std);
             tokio::select! {
                 read = read_batch(&mut self.stream, &mut self.buf) => match read {
-                    Ok(len) if len > 0 => {}
+                    Ok(len) if len > 0 => {
+                        if let Some(rate) = rate {
+                            sleep(pace(len, rate)).await;
+                            self.session.resumed(now());
+                        }
+                    }
                     ended => {
                         self.note_end(ended.err().as_ref());
                         return None;
@@ -185,7 +171,7 @@ impl Connection {
                 () = until(deadline) => {
                     if let Some(overdue) = self.session.tick(now()) {
                         warn!(reason = %overdue, clause = "P-19", "closing without a word");
-                        return Some(Reply::Close);
+                        return Some(Last::Reply(Reply::Close));
                     }
                 }
             }
@@ -198,9 +184,11 @@ impl Connection {
             shared,
             timeouts,
             provider,
+            number,
             buf,
             session,
             waiting,
+            taken,
             ..
         } = self;
         let received_at = now();
@@ -209,10 +197,13 @@ impl Connection {
                 world,
                 now,
                 provider,
+                connection: *number,
                 session,
+                room: timeouts.room,
+                taken,
                 gave_up: Vec::new(),
             };
-            let next = judge.batch(buf, received_at, timeouts.room, waiting);
+            let next = judge.batch(buf, received_at, waiting);
             (next, judge.gave_up)
         });
         for device in gave_up {
@@ -248,13 +239,21 @@ impl Connection {
         self.session.shutdown()
     }
 
-    /// Says the last word, and waits until it is read [P-41].
-    async fn end(&mut self, reply: Reply) {
+    /// Says the last word, and waits until it is read [P-41], unless a fault will have it otherwise.
+    async fn end(&mut self, last: Last) {
+        self.session.hang_up();
         // Counts what is left.
         while self.session.receive(&mut self.buf, now()).is_some() {}
-        if let Reply::Packet(packet) = reply
-            && let Err(error) = self.write(packet).await
-        {
+        let written = match last {
+            Last::Break(how) => return how.apply(&mut self.stream).await,
+            Last::Reply(Reply::Packet(packet)) => self.write(packet).await,
+            Last::Odd(Reply::Packet(packet), manner) => manner
+                .say(&mut self.stream, &packet.encode())
+                .await
+                .map(drop),
+            Last::Reply(Reply::Close) | Last::Odd(Reply::Close, _) => Ok(()),
+        };
+        if let Err(error) = written {
             debug!(%error, "the answer could not be written");
             return;
         }
@@ -274,95 +273,6 @@ impl Connection {
             self.stream.flush().await
         };
         timeout(self.timeouts.write, writing).await?
-    }
-}
-
-/// The world, locked, with what is needed to show it one notification.
-struct Judge<'a> {
-    world: &'a mut World,
-    now: SystemTime,
-    provider: &'a Provider,
-    session: &'a mut Session,
-    /// Phones that had no room for too long.
-    gave_up: Vec<DeviceId>,
-}
-
-impl Judge<'_> {
-    fn batch(
-        &mut self,
-        buf: &mut BytesMut,
-        received_at: std::time::Instant,
-        room: Duration,
-        waiting: &mut Option<Waiting>,
-    ) -> Next {
-        if let Some(Waiting {
-            seq,
-            notification,
-            until,
-        }) = waiting.take()
-            && let Some(next) = self.notification(seq, notification, until, waiting)
-        {
-            return next;
-        }
-        while let Some(step) = self.session.receive(buf, received_at) {
-            let next = match step {
-                Step::Notification { seq, notification } => {
-                    self.notification(seq, notification, Instant::now() + room, waiting)
-                }
-                Step::Malformed { seq, malformed } => Some(self.malformed(seq, malformed)),
-            };
-            if let Some(next) = next {
-                return next;
-            }
-        }
-        Next::Read
-    }
-
-    /// `None`: go on with the next one.
-    fn notification(
-        &mut self,
-        seq: u64,
-        notification: Notification,
-        until: Instant,
-        waiting: &mut Option<Waiting>,
-    ) -> Option<Next> {
-        loop {
-            match self.world.push(self.now, self.provider, &notification) {
-                Pushed::Answer(Answer::Accepted) => return None,
-                Pushed::Answer(Answer::Rejected { status, clause }) => {
-                    let refused = Refused::Notification {
-                        seq,
-                        notification,
-                        status,
-                        clause,
-                    };
-                    return Some(self.answer(seq, Some(status), refused));
-                }
-                Pushed::Wait(_) if Instant::now() < until => {
-                    *waiting = Some(Waiting {
-                        seq,
-                        notification,
-                        until,
-                    });
-                    return Some(Next::Wait);
-                }
-                Pushed::Wait(device) => {
-                    self.gave_up.push(device);
-                    self.world.give_up(self.now, device);
-                }
-            }
-        }
-    }
-
-    fn malformed(&mut self, seq: u64, malformed: Malformed) -> Next {
-        self.world.malformed(self.now, self.provider, &malformed);
-        self.answer(seq, malformed.status, Refused::Malformed { seq, malformed })
-    }
-
-    /// The newest can always be answered, once; and it is only the newest that is judged.
-    fn answer(&mut self, seq: u64, status: Option<Status>, refused: Refused) -> Next {
-        let reply = self.session.answer(seq, status).unwrap_or(Reply::Close);
-        Next::End(reply, refused)
     }
 }
 

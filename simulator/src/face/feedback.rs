@@ -9,12 +9,15 @@ use apns_proto::feedback::{Tuple, write_len};
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
+use super::breakage::{Break, Manner};
+use super::part;
 use crate::config::Timeouts;
+use crate::faults::{Action, Face, Injection};
 use crate::shared::Shared;
 use crate::world::Provider;
 
@@ -37,13 +40,46 @@ pub(crate) async fn serve(
         return; // The listener's policy requires a topic.
     };
     let span = info_span!("feedback", %peer, topic = provider.topic());
+    let (number, fault) =
+        shared.with(|world, now| world.inject_connection(now, &provider, Face::Feedback));
     let serving = async {
+        let listing = async {
+            match fault {
+                None => list(&shared, timeouts, &provider, &mut stream, None).await,
+                Some(fault) => {
+                    list_oddly(&shared, timeouts, &provider, &mut stream, fault).await;
+                }
+            }
+        };
         tokio::select! {
-            () = list(&shared, timeouts, &provider, &mut stream) => {}
+            () = listing => {}
+            () = shared.certificate_refused(provider.topic(), number) => {}
             () = stop.cancelled() => {}
         }
     };
     Box::pin(serving).instrument(span).await;
+}
+
+/// Lists as a fault will have it, or breaks off instead; then the list stays.
+async fn list_oddly(
+    shared: &Shared,
+    timeouts: Timeouts,
+    provider: &Provider,
+    stream: &mut TlsStream<TcpStream>,
+    Injection { fault, action }: Injection,
+) {
+    info!(
+        fault = &*fault,
+        action = action.name(),
+        "a fault acts on the list"
+    );
+    if let Some(how) = Break::of(&action) {
+        return how.apply(stream).await;
+    }
+    if let Action::Latency { delay, .. } = action {
+        sleep(delay).await;
+    }
+    list(shared, timeouts, provider, stream, Manner::of(&action)).await;
 }
 
 /// Clears what was read, and only that, once the reader has closed in its turn: then it has everything [P-53].
@@ -52,11 +88,21 @@ async fn list(
     timeouts: Timeouts,
     provider: &Provider,
     stream: &mut TlsStream<TcpStream>,
+    odd: Option<Manner>,
 ) {
     let snapshot = shared.with(|world, _| world.feedback(provider));
     let tuples = snapshot.tuples.len();
-    match timeout(timeouts.write, write(stream, &snapshot.tuples)).await {
-        Ok(Ok(())) => {}
+    let written = match odd {
+        None => timeout(timeouts.write, write(stream, &snapshot.tuples)).await,
+        Some(manner) => Ok(write_oddly(stream, &snapshot.tuples, manner).await),
+    };
+    match written {
+        Ok(Ok(true)) => {}
+        Ok(Ok(false)) => {
+            warn!(tuples, "a fault cut the list short: it stays");
+            part(stream, timeouts.write).await;
+            return;
+        }
         Ok(Err(error)) => {
             warn!(%error, tuples, "the reader broke off: its list stays");
             return;
@@ -86,7 +132,7 @@ async fn list(
 }
 
 /// Whole tuples in each write, and so in each record [P-55].
-async fn write(stream: &mut TlsStream<TcpStream>, mut tuples: &[Tuple]) -> io::Result<()> {
+async fn write(stream: &mut TlsStream<TcpStream>, mut tuples: &[Tuple]) -> io::Result<bool> {
     let mut record = BytesMut::new();
     while !tuples.is_empty() {
         let (now, later) = tuples.split_at(write_len(tuples));
@@ -97,5 +143,19 @@ async fn write(stream: &mut TlsStream<TcpStream>, mut tuples: &[Tuple]) -> io::R
         record.clear();
         tuples = later;
     }
-    stream.flush().await
+    stream.flush().await?;
+    Ok(true)
+}
+
+/// Wherever a fault will have the records begin; says whether it was the whole list.
+async fn write_oddly(
+    stream: &mut TlsStream<TcpStream>,
+    tuples: &[Tuple],
+    manner: Manner,
+) -> io::Result<bool> {
+    let mut words = BytesMut::new();
+    for tuple in tuples {
+        tuple.encode(&mut words).map_err(io::Error::other)?;
+    }
+    manner.say(stream, &words).await
 }

@@ -2,6 +2,7 @@
 //! its answer into bytes; it decides nothing.
 
 pub(crate) mod binary;
+mod breakage;
 pub(crate) mod courier;
 pub(crate) mod feedback;
 pub(crate) mod http2;

@@ -73,11 +73,11 @@ pub enum RuleError {
         "a rule with `{0}` looks at a notification, and there is none yet when a connection is opened or the feedback list is read: leave it out"
     )]
     NoPush(&'static str),
-    /// Connections have no number yet.
+    /// A certificate is the same on all connections.
     #[error(
-        "a certificate is refused before the connection has a number: leave `connection` out, and use `topic`"
+        "a certificate is refused on every face alike, and before the connection has a number: leave `{0}` out, and use `topic`"
     )]
-    NoConnection,
+    OfNoConnection(&'static str),
     /// More than one of `nth`, `every`, `probability`.
     #[error("a rule has one of `nth`, `every` and `probability`")]
     When,

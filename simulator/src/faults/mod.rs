@@ -30,8 +30,8 @@ pub const RULES_MAX: usize = 1_000;
 /// What a face knows when it asks.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    /// Which face asks.
-    pub face: Face,
+    /// Which face asks; `None` in a handshake, where it does not matter.
+    pub face: Option<Face>,
     /// At which moment.
     pub moment: Moment,
     /// The topic: the certificate's, or the one an HTTP/2 request names.
@@ -88,6 +88,7 @@ pub struct Faults {
     rules: Vec<Active>,
     next: u64,
     opened: [u64; Face::ALL.len()],
+    revision: u64,
 }
 
 impl Default for Faults {
@@ -98,12 +99,13 @@ impl Default for Faults {
             rules: Vec::new(),
             next: 1,
             opened: [0; Face::ALL.len()],
+            revision: 0,
         }
     }
 }
 
 impl Faults {
-    /// Adds what a file says behind the rules there are.
+    /// Adds what a file says behind the rules there are; that is how they are at the start, and no change.
     ///
     /// # Errors
     ///
@@ -114,7 +116,7 @@ impl Faults {
         }
         self.magic_tokens = plan.magic_tokens;
         for rule in plan.rules {
-            self.add(rule)?;
+            self.push(rule);
         }
         Ok(())
     }
@@ -128,6 +130,11 @@ impl Faults {
         if self.rules.len() >= RULES_MAX {
             return Err(TooManyRules);
         }
+        self.revision += 1;
+        Ok(self.push(rule))
+    }
+
+    fn push(&mut self, rule: Rule) -> RuleId {
         let id = RuleId(self.next);
         self.next += 1;
         let name = match &rule.name {
@@ -142,14 +149,16 @@ impl Faults {
             dice: fastrand::Rng::with_seed(rule.seed),
             rule,
         });
-        Ok(id)
+        id
     }
 
     /// Removes a rule; says whether there was one.
     pub fn remove(&mut self, id: RuleId) -> bool {
         let before = self.rules.len();
         self.rules.retain(|active| active.id != id);
-        self.rules.len() < before
+        let removed = self.rules.len() < before;
+        self.revision += u64::from(removed);
+        removed
     }
 
     /// The rules, in the order they are asked.
@@ -160,7 +169,16 @@ impl Faults {
 
     /// Removes all rules, knows magic tokens again and counts connections from the start.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            revision: self.revision + 1,
+            ..Self::default()
+        };
+    }
+
+    /// How often something was changed since the start.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Whether magic tokens are known.
@@ -172,6 +190,7 @@ impl Faults {
     /// Has magic tokens known, or taken for the unknown tokens they are.
     pub const fn set_magic_tokens(&mut self, known: bool) {
         self.magic_tokens = known;
+        self.revision += 1;
     }
 
     /// A connection was opened; says its number on this face, from 1.
@@ -194,7 +213,7 @@ impl Faults {
         let token = facts.token.filter(|_| self.magic_tokens)?;
         Some(Injection {
             fault: magic::NAME.into(),
-            action: magic::action(facts.face, token)?,
+            action: magic::action(facts.face?, token)?,
         })
     }
 }

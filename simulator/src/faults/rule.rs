@@ -129,12 +129,13 @@ impl Rule {
     }
 
     /// The list is what a feedback connection is about: there is nothing to wait for.
-    fn acts_at(&self, face: Face, moment: Moment) -> bool {
+    fn acts_at(&self, face: Option<Face>, moment: Moment) -> bool {
         let own = match (face, self.moment) {
-            (Face::Feedback, Moment::Push) => Moment::Connect,
+            (Some(Face::Feedback), Moment::Push) => Moment::Connect,
             (_, own) => own,
         };
-        own == moment && self.action.entry().faces.contains(&face)
+        let possible = |face| self.action.entry().faces.contains(&face);
+        own == moment && face.is_none_or(possible)
     }
 }
 
@@ -144,7 +145,7 @@ impl Match {
             said.is_none_or(holds)
         }
         // The cheap ones first.
-        said(self.face.as_ref(), |face| *face == facts.face)
+        said(self.face.as_ref(), |face| Some(*face) == facts.face)
             && said(self.connection.as_ref(), |number| {
                 number.get() == facts.connection
             })

@@ -13,7 +13,7 @@ const PAYLOAD: &[u8] = br#"{"aps":{"alert":{"title":"Hello","body":"wor\u006cd"}
 
 fn push(face: Face) -> Facts<'static> {
     Facts {
-        face,
+        face: Some(face),
         moment: Moment::Push,
         topic: "com.example.Mail",
         connection: 1,
@@ -397,7 +397,7 @@ fn what_is_no_rule_is_told_why() {
         ),
         (
             "action=certificate_expired,connection=1",
-            "a certificate is refused before the connection has a number",
+            "a certificate is refused on every face alike, and before the connection has a number: leave `connection` out",
         ),
         (
             "action=close,nth=1,every=1",
@@ -505,4 +505,71 @@ proptest! {
     fn no_text_makes_a_rule_panic(text in "[a-z_]{0,10}=[a-z0-9.\"]{0,8}(,(ms|bytes|status|action|nth|token)=[a-z0-9]{0,8}){0,4}") {
         let _ = text.parse::<Rule>();
     }
+}
+
+/// The rows of the tables in `docs/simulator.md`.
+fn documented_rows() -> Vec<String> {
+    let list = |names: Vec<&str>| names.join(", ");
+    let quoted = |names: Vec<String>| match names.is_empty() {
+        true => "—".to_owned(),
+        false => names.join(", "),
+    };
+    let mut rows = Vec::new();
+    for (index, reason) in magic::REASONS.iter().enumerate() {
+        let binary = match reason.status {
+            None => "silence, and delivered nowhere".to_owned(),
+            Some(Status::SHUTDOWN) => "shutdown, status 10".to_owned(),
+            Some(status) => format!("status {}", status.0),
+        };
+        rows.push(format!(
+            "| `FFFF03{:02X}` | {} {} | {binary} |",
+            index + 1,
+            reason.http,
+            reason.name
+        ));
+    }
+    for Key { name, kind, says } in KEYS {
+        rows.push(format!("| `{name}` | {kind} | {says} |"));
+    }
+    for entry in ACTIONS {
+        let needs = entry.needs.iter().map(|key| format!("**`{key}`**"));
+        let takes = entry.takes.iter().map(|key| format!("`{key}`"));
+        rows.push(format!(
+            "| `{}` | {} | {} | {} | {} |",
+            entry.name,
+            list(entry.faces.iter().map(|face| face.name()).collect()),
+            list(entry.moments.iter().map(|moment| moment.name()).collect()),
+            quoted(needs.chain(takes).collect()),
+            entry.does,
+        ));
+    }
+    rows
+}
+
+#[test]
+fn the_documentation_has_every_reason_key_and_action() {
+    let document = include_str!("../../../docs/simulator.md");
+    let rows = documented_rows();
+    let missing: Vec<_> = rows
+        .iter()
+        .filter(|row| !document.lines().any(|line| line == **row))
+        .collect();
+    assert!(missing.is_empty(), "docs/simulator.md lacks:\n{missing:#?}");
+    let (_, chapter) = document
+        .split_once("\n## Faults\n")
+        .expect("a chapter on faults");
+    let chapter = chapter.split("\n## ").next().unwrap_or(chapter);
+    let shown = chapter.lines().filter(|line| {
+        line.starts_with("| `")
+            && !line.contains('…')
+            && !line.contains("xx")
+            && !line.contains("nn`")
+    });
+    let stale: Vec<_> = shown
+        .filter(|line| !rows.iter().any(|row| row == line))
+        .collect();
+    assert!(
+        stale.is_empty(),
+        "docs/simulator.md has more than there is:\n{stale:#?}"
+    );
 }

@@ -28,6 +28,16 @@ const fn known() -> bool {
     true
 }
 
+impl Default for Plan {
+    /// No rules; magic tokens are known.
+    fn default() -> Self {
+        Self {
+            magic_tokens: known(),
+            rules: Vec::new(),
+        }
+    }
+}
+
 /// A rule as it is written: flat, and everything but `action` may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -200,8 +210,11 @@ impl TryFrom<RuleText> for Rule {
                 return Err(RuleError::NoPush(key));
             }
         }
+        if moment == Moment::Handshake && matches.face.is_some() {
+            return Err(RuleError::OfNoConnection("face"));
+        }
         if moment == Moment::Handshake && matches.connection.is_some() {
-            return Err(RuleError::NoConnection);
+            return Err(RuleError::OfNoConnection("connection"));
         }
         Ok(Self {
             matches,

@@ -15,6 +15,7 @@
 
 mod courier;
 mod device;
+mod faults;
 mod feedback;
 mod look;
 mod provider_api;
@@ -38,6 +39,7 @@ pub use self::look::Registered;
 pub use self::provider_api::{Posted, Refusal};
 pub use crate::event::DeviceId;
 use crate::event::{Dropped, Events, Page, Request, Route, Sent, What};
+use crate::faults::Faults;
 use crate::provider_api::{ProviderKey, PushType};
 
 /// How much a world holds at most.
@@ -148,6 +150,7 @@ pub struct World {
     /// What is stored and has an end: UNIX seconds, phone, app.
     expiries: BTreeSet<(i64, DeviceId, Token)>,
     feedback: Lists,
+    faults: Faults,
     /// By key id.
     provider_keys: HashMap<Arc<str>, ProviderKey>,
     events: Events,
@@ -220,6 +223,7 @@ impl World {
             stored_len: 0,
             expiries: BTreeSet::new(),
             feedback: Lists::default(),
+            faults: Faults::default(),
             provider_keys: HashMap::new(),
             events: Events::new(bounds.events_max, bounds.event_frame_bytes_max),
             wakes: Vec::new(),

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use crate::support::{DEADLINE, SECOND, Scene, TOPIC, Tap, alert, framed, soon, to_the_end};
 
 /// Uninstalls the first app of a phone and pushes to it, so that its token is listed.
-async fn uninstall(scene: &Scene, phone: &PhoneLink, token: &[u8]) {
+pub(crate) async fn uninstall(scene: &Scene, phone: &PhoneLink, token: &[u8]) {
     let listed = events(scene, |what| matches!(what, What::AppGone { .. }));
     phone.with(|phone| phone.uninstall(TOPIC)).unwrap();
     let mut provider = scene.provider().await;

@@ -4,6 +4,7 @@
 mod app_server;
 mod binary;
 mod courier;
+mod faults;
 mod feedback;
 mod flow;
 mod http2;

@@ -52,6 +52,7 @@ impl House {
             topic: TOPIC.to_owned(),
             environment: ENVIRONMENT,
             tls: TlsVersions::Tls12,
+            faults: apns_simulator::faults::Plan::default(),
         })
         .await?;
         let gateway = Gateway::start(gateway_config(&stage, &folder, base)?).await?;
