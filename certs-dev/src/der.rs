@@ -1,8 +1,15 @@
-//! The few DER shapes of Apple's extensions.
+//! The few DER shapes of Apple's extensions and of PKCS#12.
 
+const INTEGER: u8 = 0x02;
+const OCTET_STRING: u8 = 0x04;
 const NULL: u8 = 0x05;
+const OID: u8 = 0x06;
 const UTF8_STRING: u8 = 0x0c;
+const BMP_STRING: u8 = 0x1e;
 const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+const CONTEXT: u8 = 0x80;
+const CONSTRUCTED: u8 = 0x20;
 
 pub(crate) fn null() -> Vec<u8> {
     element(NULL, &[])
@@ -14,6 +21,47 @@ pub(crate) fn utf8(text: &str) -> Vec<u8> {
 
 pub(crate) fn sequence(items: &[Vec<u8>]) -> Vec<u8> {
     element(SEQUENCE, &items.concat())
+}
+
+/// A set of one element, or of several that are in order already.
+pub(crate) fn set(items: &[Vec<u8>]) -> Vec<u8> {
+    element(SET, &items.concat())
+}
+
+pub(crate) fn integer(number: u64) -> Vec<u8> {
+    let digits = number.to_be_bytes();
+    let zeros = digits.iter().take_while(|digit| **digit == 0).count();
+    let mut significant = digits[zeros.min(digits.len() - 1)..].to_vec();
+    // A first bit of one would make it negative.
+    if significant[0] & 0x80 != 0 {
+        significant.insert(0, 0);
+    }
+    element(INTEGER, &significant)
+}
+
+pub(crate) fn octets(bytes: &[u8]) -> Vec<u8> {
+    element(OCTET_STRING, bytes)
+}
+
+/// An object identifier, already encoded.
+pub(crate) fn oid(content: &[u8]) -> Vec<u8> {
+    element(OID, content)
+}
+
+/// A string of UTF-16.
+pub(crate) fn bmp(text: &str) -> Vec<u8> {
+    let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    element(BMP_STRING, &units)
+}
+
+/// `value` under the explicit tag `[number]`.
+pub(crate) fn explicit(number: u8, value: &[u8]) -> Vec<u8> {
+    element(CONTEXT | CONSTRUCTED | number, value)
+}
+
+/// An octet string under the implicit tag `[number]`.
+pub(crate) fn implicit_octets(number: u8, bytes: &[u8]) -> Vec<u8> {
+    element(CONTEXT | number, bytes)
 }
 
 fn element(tag: u8, content: &[u8]) -> Vec<u8> {
@@ -48,5 +96,27 @@ mod tests {
             sequence(&[null(), utf8("a")]),
             [0x30, 5, 5, 0, 0x0c, 1, b'a']
         );
+    }
+
+    #[test]
+    fn an_integer_is_as_short_as_can_be_and_never_negative() {
+        for (number, der) in [
+            (0, &[2, 1, 0][..]),
+            (0x7f, &[2, 1, 0x7f]),
+            (0x80, &[2, 2, 0, 0x80]),
+            (2048, &[2, 2, 8, 0]),
+            (u64::MAX, &[2, 9, 0, 255, 255, 255, 255, 255, 255, 255, 255]),
+        ] {
+            assert_eq!(integer(number), der);
+        }
+    }
+
+    #[test]
+    fn tags_of_a_context_wrap_a_value_or_replace_its_own() {
+        assert_eq!(explicit(0, &octets(&[7])), [0xa0, 3, 4, 1, 7]);
+        assert_eq!(implicit_octets(0, &[7]), [0x80, 1, 7]);
+        assert_eq!(bmp("é"), [0x1e, 2, 0, 0xe9]);
+        assert_eq!(set(&[null()]), [0x31, 2, 5, 0]);
+        assert_eq!(oid(&[0x2a, 3]), [6, 2, 0x2a, 3]);
     }
 }

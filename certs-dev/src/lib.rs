@@ -27,6 +27,8 @@ pub mod dev;
 pub mod files;
 mod mint;
 pub mod pem;
+pub mod pkcs12;
+pub mod pkcs8;
 pub mod portal;
 pub mod portal_dir;
 pub mod public_key;

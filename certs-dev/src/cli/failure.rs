@@ -4,13 +4,18 @@ use std::fmt;
 use std::process::ExitCode;
 
 use apns_certs::MintError;
+use apns_certs::pkcs8::UnknownKind;
+use apns_certs::pkcs12::WriteError;
 use apns_certs::portal_dir::PortalDirError;
+use apns_net::credentials::CredentialsError;
 
-/// Exit codes after `sysexits.h`. Wrong usage is 2: clap's.
+/// Exit codes after `sysexits.h`; 2 is clap's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     /// Anything without a code of its own.
     Failure = 1,
+    /// An option is missing that clap cannot miss.
+    Usage = 2,
     /// A file cannot be written, or is somebody else's.
     Disk = 74,
     /// The portal's state is not what was written.
@@ -64,8 +69,15 @@ impl From<PortalDirError> for Failure {
     }
 }
 
-impl From<MintError> for Failure {
-    fn from(error: MintError) -> Self {
-        Self::chain(Code::Failure, &error)
-    }
+/// Errors of the library that are no more than a failure.
+macro_rules! failures {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::chain(Code::Failure, &error)
+            }
+        }
+    )*};
 }
+
+failures!(CredentialsError, MintError, UnknownKind, WriteError);

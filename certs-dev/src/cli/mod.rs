@@ -16,6 +16,9 @@ mod input;
 mod issue;
 mod key;
 mod output;
+mod p12;
+mod password;
+mod pem;
 mod server;
 mod trust;
 
@@ -48,6 +51,8 @@ enum Command {
     Server(server::Arguments),
     Client(client::Arguments),
     Device(device::Arguments),
+    P12(p12::Arguments),
+    Pem(pem::Arguments),
     Dev(dev::Arguments),
 }
 
@@ -65,6 +70,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Server(arguments) => server::run(arguments),
         Command::Client(arguments) => client::run(arguments),
         Command::Device(arguments) => device::run(arguments),
+        Command::P12(arguments) => p12::run(arguments),
+        Command::Pem(arguments) => pem::run(arguments),
         Command::Dev(arguments) => dev::run(arguments),
     };
     done.map_or_else(failure::Failure::report, |()| ExitCode::SUCCESS)

@@ -7,6 +7,8 @@
 mod csr;
 mod dev;
 mod leaves;
+mod p12;
+mod pem;
 mod portal;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +26,8 @@ fn run_in(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(folder)
         .env_remove("RUST_LOG")
+        .env_remove("APNS_CERTS_PASSWORD")
+        .stdin(std::process::Stdio::null())
         .env("APNS_CERTS_STATE", folder.join("state"))
         .output()
         .unwrap()

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::pkcs12::Pkcs12Error;
+
 /// Where a certificate or key came from, for the messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -72,19 +74,56 @@ pub enum CredentialsError {
         /// Where it was looked for.
         origin: Origin,
     },
-    /// The private key is protected by a passphrase.
+    /// The private key is encrypted under a password.
     #[error(
-        "the private key in {origin} is encrypted: remove the passphrase with `openssl pkey -in FILE -out FILE`"
+        "the private key in {origin} is encrypted: decrypt it with `apns-certs pem --cert CERTIFICATE --key FILE` or \
+         `openssl pkey -in FILE -out FILE`"
     )]
     EncryptedKey {
         /// Where it came from.
         origin: Origin,
     },
+    /// The private key is encrypted as OpenSSL did before PKCS#8, on MD5.
+    #[error(
+        "the private key in {origin} is encrypted the old way (\"Proc-Type: 4,ENCRYPTED\"): decrypt it with \
+         `openssl pkey -in FILE -out FILE`"
+    )]
+    OldEncryptedKey {
+        /// Where it came from.
+        origin: Origin,
+    },
     /// A PKCS#12 archive where PEM or DER is expected.
     #[error(
-        "{origin} is a PKCS#12 archive (.p12): convert it with `openssl pkcs12 -in FILE -nodes -out FILE.pem`"
+        "{origin} is a PKCS#12 archive (.p12): convert it with `apns-certs pem --p12 FILE` or \
+         `openssl pkcs12 -in FILE -nodes -out FILE.pem`"
     )]
     Pkcs12 {
+        /// Where it came from.
+        origin: Origin,
+    },
+    /// A PKCS#12 archive or an encrypted key that cannot be opened.
+    #[error("cannot open {origin}")]
+    Locked {
+        /// Where it came from.
+        origin: Origin,
+        /// Why.
+        source: Pkcs12Error,
+    },
+    /// A PKCS#12 archive without a private key.
+    #[error(
+        "{origin} holds no private key, only certificates: export the key, or the certificate together with its key, \
+         from where the signing request was made"
+    )]
+    Pkcs12WithoutKey {
+        /// Where it came from.
+        origin: Origin,
+    },
+    /// A PKCS#12 archive with a private key alone.
+    #[error(
+        "{origin} holds a private key and no certificate: put the portal's .cer to it with \
+         `apns-certs pem --cert FILE.cer --p12 FILE`"
+    )]
+    Pkcs12WithoutCertificate {
         /// Where it came from.
         origin: Origin,
     },

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::error::{CredentialsError, Origin};
-use super::{CertificateInfo, pem};
+use super::key::private_key_in;
+use super::{CertificateInfo, pem, pkcs12};
 use crate::tls;
 
 /// Who we are towards a peer: a chain, leaf first, and its private key. Cheap to clone; the key is never printed.
@@ -59,6 +60,40 @@ impl Identity {
         )
     }
 
+    /// Reads a chain and a key from a PKCS#12 file (`.p12`, `.pfx`) of any age.
+    ///
+    /// Warns in the log when others on this machine may read the file.
+    ///
+    /// # Errors
+    /// The file is missing, unreadable or damaged, the password is wrong, or it does not hold a key with its
+    /// certificate; the message names the file and what to do.
+    pub fn from_pkcs12_file(
+        path: impl AsRef<Path>,
+        password: &str,
+    ) -> Result<Self, CredentialsError> {
+        let path = path.as_ref();
+        let bytes = pem::read(path)?;
+        warn_if_readable_by_others(path);
+        Self::from_store(&bytes, password, Origin::file(path))
+    }
+
+    /// Reads a chain and a key from PKCS#12 in memory.
+    ///
+    /// # Errors
+    /// As [`Identity::from_pkcs12_file`].
+    pub fn from_pkcs12(bytes: impl AsRef<[u8]>, password: &str) -> Result<Self, CredentialsError> {
+        Self::from_store(bytes.as_ref(), password, Origin::Memory)
+    }
+
+    fn from_store(bytes: &[u8], password: &str, origin: Origin) -> Result<Self, CredentialsError> {
+        let store = pkcs12::open(bytes, password).map_err(|source| CredentialsError::Locked {
+            origin: origin.clone(),
+            source,
+        })?;
+        let (chain, key) = store.pair(&origin)?;
+        Self::from_parts(chain, key, (origin.clone(), origin))
+    }
+
     fn from_bytes(
         certificate: &[u8],
         key: &[u8],
@@ -67,13 +102,26 @@ impl Identity {
     ) -> Result<Self, CredentialsError> {
         // A combined file whose key is encrypted is reported as that, not as having no certificate.
         let chain = certificates(certificate, &certificate_origin)?;
-        let key = pem::find(key, &key_origin)?
-            .key
-            .ok_or_else(|| CredentialsError::NoKey {
-                origin: key_origin.clone(),
-            })?;
-        let leaf = CertificateInfo::parse(&chain[0])
-            .map_err(|error| error.in_place(&certificate_origin))?;
+        let key = private_key_in(key, &key_origin, None)?;
+        Self::from_parts(chain, key, (certificate_origin, key_origin))
+    }
+
+    /// Takes a chain, leaf first, and the leaf's key; and where they came from, for the messages.
+    ///
+    /// # Errors
+    /// The key is of no use, or belongs to another certificate; the leaf cannot be read, or there is none.
+    pub fn from_parts(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        (certificate_origin, key_origin): (Origin, Origin),
+    ) -> Result<Self, CredentialsError> {
+        let Some(leaf) = chain.first() else {
+            return Err(CredentialsError::NoCertificate {
+                origin: certificate_origin,
+            });
+        };
+        let leaf =
+            CertificateInfo::parse(leaf).map_err(|error| error.in_place(&certificate_origin))?;
         let provider: &CryptoProvider = tls::provider();
         let key = provider
             .key_provider
@@ -163,7 +211,7 @@ fn certificates(
 }
 
 #[cfg(unix)]
-fn warn_if_readable_by_others(key: &Path) {
+pub(super) fn warn_if_readable_by_others(key: &Path) {
     use std::os::unix::fs::PermissionsExt;
 
     let Ok(metadata) = key.metadata() else { return };
@@ -178,4 +226,4 @@ fn warn_if_readable_by_others(key: &Path) {
 }
 
 #[cfg(not(unix))]
-fn warn_if_readable_by_others(_key: &Path) {}
+pub(super) fn warn_if_readable_by_others(_key: &Path) {}

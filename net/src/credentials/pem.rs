@@ -6,8 +6,10 @@ use std::path::Path;
 
 use rustls::pki_types::pem::{self, PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::pem::Pem;
 
 use super::error::{CredentialsError, Origin};
+use super::key::is_encrypted_key;
 use super::pkcs12::is_pkcs12;
 
 /// No chain with its key comes near this; a bundle of every public root is a quarter of it.
@@ -63,6 +65,10 @@ pub(super) fn find(bytes: &[u8], origin: &Origin) -> Result<Found, CredentialsEr
         // A key begins with a version, a certificate with a sequence: neither is mistaken for the other.
         if let Ok(key) = PrivateKeyDer::try_from(bytes) {
             found.key = Some(key.clone_key());
+        } else if is_encrypted_key(bytes) {
+            return Err(CredentialsError::EncryptedKey {
+                origin: origin.clone(),
+            });
         } else if bytes.first() == Some(&SEQUENCE) {
             found.certificates.push(bytes.to_vec().into());
         }
@@ -76,31 +82,55 @@ pub(super) fn find(bytes: &[u8], origin: &Origin) -> Result<Found, CredentialsEr
             found.key = PrivateKeyDer::from_pem(kind, der);
         }
     }
-    if found.key.is_none() && contains(bytes, ENCRYPTED) {
-        return Err(CredentialsError::EncryptedKey {
-            origin: origin.clone(),
-        });
+    if found.key.is_none()
+        && let Some(error) = encrypted(bytes, origin)
+    {
+        return Err(error);
     }
     Ok(found)
 }
 
-/// Both `BEGIN ENCRYPTED PRIVATE KEY` and the older `Proc-Type: 4,ENCRYPTED` header.
-const ENCRYPTED: &[u8] = b"ENCRYPTED";
+/// The first encrypted key of PEM or DER, as PKCS#8.
+pub(super) fn encrypted_key(bytes: &[u8]) -> Option<Vec<u8>> {
+    if is_encrypted_key(bytes) {
+        return Some(bytes.to_vec());
+    }
+    Pem::iter_from_buffer(bytes)
+        .map_while(Result::ok)
+        .find(|section| section.label == ENCRYPTED_KEY)
+        .map(|section| section.contents)
+}
+
+const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";
 const SEQUENCE: u8 = 0x30;
 
 /// The message names the fault only: the parser's own would quote lines, and a line may be part of a key.
 fn damaged(error: &pem::Error, bytes: &[u8], origin: &Origin) -> CredentialsError {
     let origin = origin.clone();
     let reason = match error {
-        pem::Error::Base64Decode(_) if contains(bytes, ENCRYPTED) => {
-            return CredentialsError::EncryptedKey { origin };
+        pem::Error::Base64Decode(_) => {
+            if let Some(error) = encrypted(bytes, &origin) {
+                return error;
+            }
+            "a section is not base64"
         }
-        pem::Error::Base64Decode(_) => "a section is not base64",
         pem::Error::MissingSectionEnd { .. } => "an END line is missing",
         pem::Error::IllegalSectionStart { .. } => "a BEGIN line is malformed",
         _ => "it cannot be parsed",
     };
     CredentialsError::Pem { origin, reason }
+}
+
+/// What to say of a key that is encrypted, in whichever way.
+fn encrypted(bytes: &[u8], origin: &Origin) -> Option<CredentialsError> {
+    let origin = || origin.clone();
+    if contains(bytes, b"Proc-Type: 4,ENCRYPTED") {
+        Some(CredentialsError::OldEncryptedKey { origin: origin() })
+    } else if contains(bytes, ENCRYPTED_KEY.as_bytes()) {
+        Some(CredentialsError::EncryptedKey { origin: origin() })
+    } else {
+        None
+    }
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {

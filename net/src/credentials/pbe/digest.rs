@@ -5,7 +5,7 @@ use x509_parser::der_parser::asn1_rs::Oid;
 use x509_parser::der_parser::oid;
 
 use super::{Password, Work};
-use crate::credentials::pkcs12::Pkcs12Error;
+use crate::credentials::pkcs12::{ITERATIONS_MAX, Pkcs12Error};
 
 /// What is derived, as PKCS#12 numbers it (RFC 7292, B.3).
 #[derive(Clone, Copy)]
@@ -124,6 +124,24 @@ impl Digest {
         }
     }
 
+    /// The MAC that a store has over its contents: an HMAC whose key is derived from the password.
+    ///
+    /// # Errors
+    /// More rounds than [`ITERATIONS_MAX`].
+    pub fn mac(
+        self,
+        password: &Password,
+        salt: &[u8],
+        iterations: u64,
+        content: &[u8],
+    ) -> Result<Vec<u8>, Pkcs12Error> {
+        let mut work = Work::up_to(ITERATIONS_MAX);
+        let len = self.len();
+        let key = self.derive(Purpose::Mac, password, salt, iterations, len, &mut work)?;
+        let key = hmac::Key::new(self.hmac(), &key);
+        Ok(hmac::sign(&key, content).as_ref().to_vec())
+    }
+
     /// Derives `len` bytes for a purpose (RFC 7292, B.2).
     pub(in crate::credentials) fn derive(
         self,
@@ -175,5 +193,62 @@ fn add(block: &mut [u8], addend: &[u8]) {
         let sum = u16::from(*digit) + u16::from(*add) + carry;
         *digit = (sum & 0xff) as u8;
         carry = sum >> 8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXUPPER;
+
+    use super::*;
+
+    /// Vectors of Bouncy Castle's and OpenSSL's test suites; the passwords are "smeg" and "queeg".
+    #[test]
+    fn keys_are_derived_as_others_derive_them() {
+        for (password, salt, iterations, purpose, derived) in [
+            (
+                "smeg",
+                "0A58CF64530D823F",
+                1,
+                Purpose::Key,
+                "8AAAE6297B6CB04642AB5B077851284EB7128F1A2A7FBCA3",
+            ),
+            (
+                "smeg",
+                "0A58CF64530D823F",
+                1,
+                Purpose::Iv,
+                "79993DFE048D3B76",
+            ),
+            (
+                "queeg",
+                "05DEC959ACFF72F7",
+                1000,
+                Purpose::Key,
+                "ED2034E36328830FF09DF1E1A07DD357185DAC0D4F9EB3D4",
+            ),
+            (
+                "queeg",
+                "05DEC959ACFF72F7",
+                1000,
+                Purpose::Iv,
+                "11DEDAD7758D4860",
+            ),
+        ] {
+            let password = Password::new(password);
+            let salt = HEXUPPER.decode(salt.as_bytes()).unwrap();
+            let len = derived.len() / 2;
+            let key = Digest::Sha1
+                .derive(
+                    purpose,
+                    &password,
+                    &salt,
+                    iterations,
+                    len,
+                    &mut Work::up_to(2000),
+                )
+                .unwrap();
+            assert_eq!(HEXUPPER.encode(&key), derived);
+        }
     }
 }

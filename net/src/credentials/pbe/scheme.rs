@@ -9,7 +9,7 @@ use x509_parser::der_parser::oid;
 use super::digest::Purpose;
 use super::{Cipher, Digest, Password, Work};
 use crate::credentials::ber::Reader;
-use crate::credentials::pkcs12::Pkcs12Error;
+use crate::credentials::pkcs12::{ITERATIONS_MAX, Pkcs12Error};
 
 const PBES2: Oid<'static> = oid!(1.2.840.113549.1.5.13);
 const PBKDF2: Oid<'static> = oid!(1.2.840.113549.1.5.12);
@@ -190,9 +190,9 @@ impl Scheme {
     /// Encrypts under a password.
     ///
     /// # Errors
-    /// The scheme is unsupported, or asks for more than [`super::super::pkcs12::ITERATIONS_MAX`] rounds.
+    /// The scheme is unsupported, or asks for more than [`ITERATIONS_MAX`] rounds.
     pub fn encrypt(&self, password: &Password, plain: &[u8]) -> Result<Vec<u8>, Pkcs12Error> {
-        let mut work = Work::up_to(crate::credentials::pkcs12::ITERATIONS_MAX);
+        let mut work = Work::up_to(ITERATIONS_MAX);
         let (cipher, key, iv) = self.key(password, &mut work)?;
         cipher
             .encrypt(&key, &iv, plain)

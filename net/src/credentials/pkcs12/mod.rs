@@ -8,6 +8,7 @@ mod bag;
 mod error;
 mod mac;
 mod outline;
+mod pair;
 mod store;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use store::Store;
 
 pub use error::Pkcs12Error;
 pub use outline::{Bag, BagKind, Outline, Part, Protection};
+pub use pair::Pair;
 
 /// How many rounds of key derivation one file may ask for, all its parts together: seconds of work. OpenSSL asks for
 /// 2,048 per part, keytool for 10,000.
