@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use apns_certs::dev::{self, DevError, DevOptions, DevSet};
+use apns_certs::dev::{self, DevError, DevOptions, DevSet, Formats};
 use clap::Args;
 use serde::Serialize;
 
@@ -11,7 +11,9 @@ use super::arguments::{Format, server_name, topic};
 use super::failure::{Code, Failure};
 use super::output::{self, Word};
 
-/// Writes a ready set into a folder: CA, server certificate, provider push certificate.
+/// Writes everything ready-made into a folder: CA, server certificate, provider push certificate, and that one in every form.
+///
+/// README.txt in the folder says what each file is for. The password of the .p12 files is "secret".
 ///
 /// A set that is already there is used again while it fits; otherwise it is minted anew, under the same CA if that is
 /// still good. Private keys are readable by you alone.
@@ -45,15 +47,20 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     options.server_names.extend(arguments.names);
     let set = dev::load_or_write(&arguments.out, &options)?;
-    output::print(&Report(set), arguments.format.json)
+    let formats = dev::write_formats(&set)?;
+    output::print(&Report { set, formats }, arguments.format.json)
 }
 
 #[derive(Serialize)]
-struct Report(DevSet);
+struct Report {
+    #[serde(flatten)]
+    set: DevSet,
+    formats: Formats,
+}
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let set = &self.0;
+        let Self { set, formats } = self;
         let state = if set.minted {
             "minted"
         } else {
@@ -67,6 +74,10 @@ impl fmt::Display for Report {
             ("push certificate", &set.provider),
             ("its key", &set.provider_key),
             ("both in one file", &set.provider_combined),
+            ("the same for PHP", &formats.combined),
+            ("for Java, .NET, node", &formats.store),
+            ("for old Keychain", &formats.compat_store),
+            ("what else is there", &set.readme),
         ] {
             writeln!(f, "  {what:<20}  {}", path.display())?;
         }

@@ -38,7 +38,20 @@ pub(super) fn refuse_foreign(set: &DevSet, kept: Option<&Ca>) -> Result<(), DevE
 
 /// Writes one file of the set.
 pub(super) fn write(path: &Path, text: &str, access: Access) -> Result<(), DevError> {
-    files::write(path, text.as_bytes(), access).map_err(|source| DevError::Write {
+    write_bytes(path, text.as_bytes(), access)
+}
+
+/// Writes one file of the set.
+pub(super) fn write_bytes(path: &Path, bytes: &[u8], access: Access) -> Result<(), DevError> {
+    files::write(path, bytes, access).map_err(|source| DevError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads one file of the set.
+pub(super) fn read(path: &Path) -> Result<String, DevError> {
+    std::fs::read_to_string(path).map_err(|source| DevError::Read {
         path: path.to_owned(),
         source,
     })
@@ -59,7 +72,20 @@ impl DevSet {
     }
 }
 
-pub(super) fn readme(set: &DevSet) -> String {
+/// What there is in the folder.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    /// The set as daemons use it.
+    TheSet,
+    /// The provider's files in every form beside it.
+    EveryForm,
+}
+
+pub(super) fn readme(set: &DevSet, made: Made) -> String {
+    let forms = match made {
+        Made::TheSet => "",
+        Made::EveryForm => FORMS,
+    };
     format!(
         "{MARK}
 
@@ -73,9 +99,30 @@ server-key.pem         its private key (secret)
 provider.pem           your backend's push certificate for {topic}, sandbox and production
 provider-key.pem       its private key (secret)
 provider-combined.pem  provider.pem and provider-key.pem in one file, as PHP, Ruby and Python clients want (secret)
-
+{forms}
 They are replaced a week before they expire, the CA only when it must be. To start over, delete this folder.
 ",
         topic = set.topic
     )
 }
+
+const FORMS: &str = "
+provider.pem and provider-key.pem once more, under the names and in the forms of Apple's portal and of old tutorials. The password
+of the .p12 files is: secret
+
+Push.certSigningRequest            the signing request for the key, as Keychain makes it
+aps_developer_identity.cer         the certificate as the portal hands it out (DER)
+PUSH.P12                           the private key alone, as Keychain exports it (secret)
+aps_developer_identity.pem         the certificate in PEM
+push_noenc.pem                     the private key in PEM, not encrypted (secret)
+ck.pem                             both in one file, for PHP: 'local_cert' => 'ck.pem' (secret)
+aps_developer_identity.p12         both, for Java, .NET and node (secret)
+aps_developer_identity-compat.p12  the same for old Keychain, Java 6 and PHP: triple DES and SHA-1 (secret)
+
+Try them, where a simulator or gateway that uses this folder listens:
+
+  openssl s_client -connect 127.0.0.1:2195 -CAfile ca.pem -cert aps_developer_identity.pem -key push_noenc.pem
+  openssl s_client -connect 127.0.0.1:2195 -CAfile ca.pem -cert ck.pem
+  keytool -list -keystore aps_developer_identity.p12 -storepass secret
+  apns-certs inspect *.cer *.p12 *.pem
+";

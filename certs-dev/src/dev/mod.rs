@@ -7,22 +7,30 @@
 //! README.txt                        the same, for whoever finds the folder
 //! ```
 //!
+//! [`write_formats`] adds the provider's key and certificate in every form that legacy stacks want.
+//!
 //! Every file appears whole or not at all, keys readable by their owner alone from their first byte. A set that was
 //! interrupted half way, or mixed from two, is noticed when it is loaded and minted again.
 
 mod check;
 mod files;
+mod formats;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use apns_net::credentials::CredentialsError;
 use serde::Serialize;
 
 use crate::ca::Ca;
 use crate::files::{Access, Folder};
 use crate::mint::{KeyKind, MintError};
+use crate::pkcs12::WriteError;
 use crate::push::{Kind, PushCertificate};
 use check::Unfit;
+use files::Made;
+
+pub use formats::{Formats, STORE_PASSWORD, write_formats};
 
 /// What the set is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,13 +114,10 @@ impl DevSet {
     /// # Errors
     /// The files are gone or damaged since the set was written.
     pub fn load_ca(&self) -> Result<Ca, DevError> {
-        let read = |path: &Path| {
-            std::fs::read_to_string(path).map_err(|source| DevError::Read {
-                path: path.to_owned(),
-                source,
-            })
-        };
-        Ok(Ca::from_pem(&read(&self.ca)?, &read(&self.ca_key)?)?)
+        Ok(Ca::from_pem(
+            &files::read(&self.ca)?,
+            &files::read(&self.ca_key)?,
+        )?)
     }
 }
 
@@ -171,7 +176,11 @@ fn mint(folder: &Folder, ca: &Ca, options: &DevOptions) -> Result<DevSet, DevErr
         ..DevSet::new(folder.path(), options)
     };
     // First, so that a set interrupted half way is known to be ours.
-    files::write(&set.readme, &files::readme(&set), Access::Public)?;
+    files::write(
+        &set.readme,
+        &files::readme(&set, Made::TheSet),
+        Access::Public,
+    )?;
     files::write(&set.ca_key, &ca.key_pem(), Access::Secret)?;
     files::write(&set.ca, ca.cert_pem(), Access::Public)?;
     files::write(&set.server_key, &server.key_pem, Access::Secret)?;
@@ -193,6 +202,14 @@ pub enum DevError {
     /// A certificate could not be minted.
     #[error("cannot mint the development certificates")]
     Mint(#[from] MintError),
+    /// The set's files were changed since they were written.
+    #[error(
+        "the provider's certificate or key cannot be used: delete the set, and let it be made anew"
+    )]
+    Credentials(#[from] CredentialsError),
+    /// A `.p12` could not be written.
+    #[error("cannot make a .p12 of the provider's key")]
+    Store(#[from] WriteError),
     /// The folder cannot be created or locked.
     #[error("cannot use the folder {}", path.display())]
     Folder {

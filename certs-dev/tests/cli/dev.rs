@@ -5,6 +5,7 @@ use std::fs;
 use apns_net::credentials::Identity;
 use tempfile::TempDir;
 
+use crate::Desk;
 use crate::{run, stderr, stdout};
 
 #[test]
@@ -99,11 +100,90 @@ fn help_says_what_it_does_with_examples_and_exit_codes() {
     assert_eq!(output.status.code(), Some(0));
     let text = stdout(&output);
     for part in [
-        "Writes a ready set",
+        "Writes everything ready-made",
         "Examples:",
         "Exit status:",
         "com.example.Mail",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+}
+
+#[test]
+fn the_push_certificate_is_there_in_every_form_and_openssl_reads_each() {
+    let desk = Desk::new();
+    desk.done(&["dev", "--out", "certs"]);
+    let public_key = desk.openssl(&["pkey", "-in", "certs/provider-key.pem", "-pubout"]);
+    let of_certificate =
+        |arguments: &[&str]| desk.openssl(&[&["x509", "-noout", "-pubkey"], arguments].concat());
+    let of_key =
+        |file: &str| desk.openssl(&["pkey", "-in", file, "-passin", "pass:secret", "-pubout"]);
+
+    let request = [
+        "req",
+        "-in",
+        "certs/Push.certSigningRequest",
+        "-noout",
+        "-pubkey",
+    ];
+    assert_eq!(desk.openssl(&request), public_key);
+    assert_eq!(
+        of_certificate(&["-inform", "DER", "-in", "certs/aps_developer_identity.cer"]),
+        public_key
+    );
+    for file in ["certs/aps_developer_identity.pem", "certs/ck.pem"] {
+        assert_eq!(of_certificate(&["-in", file]), public_key);
+    }
+    for file in [
+        "certs/push_noenc.pem",
+        "certs/ck.pem",
+        "certs/PUSH.P12",
+        "certs/aps_developer_identity.p12",
+        "certs/aps_developer_identity-compat.p12",
+    ] {
+        assert_eq!(of_key(file), public_key, "{file}");
+    }
+    let alone = desk.openssl(&[
+        "pkcs12",
+        "-in",
+        "certs/PUSH.P12",
+        "-nokeys",
+        "-passin",
+        "pass:secret",
+    ]);
+    assert!(!alone.contains("BEGIN CERTIFICATE"), "{alone}");
+}
+
+#[test]
+fn the_readme_names_every_file_and_no_other_and_a_second_run_changes_none() {
+    let desk = Desk::new();
+    desk.done(&["dev", "--out", "certs"]);
+    let list = || -> std::collections::BTreeMap<_, _> {
+        fs::read_dir(desk.path("certs"))
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| {
+                (
+                    entry.file_name().into_string().unwrap(),
+                    fs::read(entry.path()).unwrap(),
+                )
+            })
+            .collect()
+    };
+    let before = list();
+    let readme = String::from_utf8(before["README.txt"].clone()).unwrap();
+    let named: std::collections::BTreeSet<_> = readme
+        .lines()
+        .filter_map(|line| line.split_once("  "))
+        .map(|(name, _)| name.trim())
+        .filter(|name| !name.is_empty() && !name.contains(' '))
+        .collect();
+    let there: std::collections::BTreeSet<_> = before
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !matches!(*name, "README.txt" | ".lock"))
+        .collect();
+    assert_eq!(named, there);
+    desk.done(&["dev", "--out", "certs"]);
+    assert_eq!(list(), before);
 }
