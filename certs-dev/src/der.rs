@@ -1,4 +1,4 @@
-//! The few DER shapes of Apple's extensions and of PKCS#12.
+//! The few DER shapes of Apple's extensions, of PKCS#12 and of public keys.
 
 const INTEGER: u8 = 0x02;
 const OCTET_STRING: u8 = 0x04;
@@ -64,7 +64,7 @@ pub(crate) fn implicit_octets(number: u8, bytes: &[u8]) -> Vec<u8> {
     element(CONTEXT | number, bytes)
 }
 
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut der = vec![tag];
     let len = content.len().to_be_bytes();
     let significant = &len[len.iter().take_while(|byte| **byte == 0).count()..];

@@ -25,6 +25,7 @@ pub mod csr;
 mod der;
 pub mod dev;
 pub mod files;
+pub mod inspect;
 mod mint;
 pub mod pem;
 pub mod pkcs12;
@@ -35,6 +36,7 @@ pub mod public_key;
 mod push;
 mod random;
 mod rfc3339;
+pub mod shell;
 
 pub use ca::{Ca, check_server_name};
 pub use mint::{KeyKind, MintError, Minted, Validity};

@@ -13,6 +13,7 @@ mod dev;
 mod device;
 mod failure;
 mod input;
+mod inspect;
 mod issue;
 mod key;
 mod output;
@@ -25,6 +26,8 @@ mod trust;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use failure::Failure;
 
 /// Apple's developer portal and Keychain on the command line: signing requests, push certificates, and the files that
 /// backends want. Offline; nobody but programs told to trust its CA believes what it issues.
@@ -54,6 +57,7 @@ enum Command {
     P12(p12::Arguments),
     Pem(pem::Arguments),
     Dev(dev::Arguments),
+    Inspect(inspect::Arguments),
 }
 
 /// Does what the process was asked to do.
@@ -73,8 +77,11 @@ pub(crate) fn main() -> ExitCode {
         Command::P12(arguments) => p12::run(arguments),
         Command::Pem(arguments) => pem::run(arguments),
         Command::Dev(arguments) => dev::run(arguments),
+        Command::Inspect(arguments) => {
+            return inspect::run(&arguments).unwrap_or_else(Failure::report);
+        }
     };
-    done.map_or_else(failure::Failure::report, |()| ExitCode::SUCCESS)
+    done.map_or_else(Failure::report, |()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]
