@@ -1,6 +1,6 @@
 //! PKCS#12 (RFC 7292): the `.p12` and `.pfx` files that Keychain, Windows, keytool and openssl export, of every age.
 //!
-//! [`outline`] tells what can be told without the password; [`open`] gives the keys and certificates. Both read BER, and
+//! [`outline()`] tells what can be told without the password; [`open`] gives the keys and certificates. Both read BER, and
 //! whatever the order of the parts; both are bounded in size, parts and nesting, and [`open`] in the rounds of key
 //! derivation, which are refused before they are computed.
 
@@ -93,7 +93,7 @@ pub fn outline(bytes: &[u8]) -> Result<Outline, Pkcs12Error> {
 /// Opens a store with its password; one that is protected by nothing, with any.
 ///
 /// # Errors
-/// As [`outline`]; the password is wrong; or an algorithm or the number of rounds is not supported.
+/// As [`outline()`]; the password is wrong; or an algorithm or the number of rounds is not supported.
 pub fn open(bytes: &[u8], password: &str) -> Result<Pkcs12, Pkcs12Error> {
     open_within(bytes, password, ITERATIONS_MAX)
 }
