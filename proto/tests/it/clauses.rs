@@ -51,6 +51,9 @@ fn every_number_that_was_given_out_is_a_clause() {
         ("P", 50..=56),
         ("P", 60..=65),
         ("C", 1..=18),
+        ("H", 1..=6),
+        ("H", 10..=22),
+        ("H", 30..=32),
     ]
     .into_iter()
     .flat_map(|(side, numbers)| numbers.map(move |number| format!("{side}-{number:02}")))
