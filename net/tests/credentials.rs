@@ -355,6 +355,16 @@ fn a_folder_given_as_a_file_is_no_panic() {
 }
 
 #[test]
+fn a_der_certificate_with_words_of_pem_in_a_name_is_read_as_der() {
+    let name = "-----BEGIN CERTIFICATE-----";
+    let der = pair(|params| params.distinguished_name.push(DnType::CommonName, name))
+        .certificate
+        .der()
+        .clone();
+    assert_eq!(certificates_from_pem(&der).unwrap(), [der]);
+}
+
+#[test]
 fn a_damaged_certificate_in_a_bundle_is_not_passed_over() {
     let good = pair(|_| {}).certificate.pem();
     let bundle = format!("{good}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");

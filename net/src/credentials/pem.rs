@@ -8,6 +8,7 @@ use rustls::pki_types::pem::{self, PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::pem::Pem;
 
+use super::ber::Reader;
 use super::error::{CredentialsError, Origin};
 use super::key::is_encrypted_key;
 use super::pkcs12::is_pkcs12;
@@ -56,7 +57,7 @@ pub(super) fn find(bytes: &[u8], origin: &Origin) -> Result<Found, CredentialsEr
         certificates: Vec::new(),
         key: None,
     };
-    if !contains(bytes, b"-----BEGIN ") {
+    if is_one_sequence(bytes) || !contains(bytes, b"-----BEGIN ") {
         if is_pkcs12(bytes) {
             return Err(CredentialsError::Pkcs12 {
                 origin: origin.clone(),
@@ -99,6 +100,12 @@ pub(super) fn encrypted_key(bytes: &[u8]) -> Option<Vec<u8>> {
         .map_while(Result::ok)
         .find(|section| section.label == ENCRYPTED_KEY)
         .map(|section| section.contents)
+}
+
+/// Whether the bytes are DER from start to end, so that words of PEM in it, as in a name or a comment, are no PEM.
+fn is_one_sequence(bytes: &[u8]) -> bool {
+    let mut reader = Reader::new(bytes, "a file");
+    reader.sequence().is_ok() && reader.is_empty()
 }
 
 const ENCRYPTED_KEY: &str = "ENCRYPTED PRIVATE KEY";
