@@ -30,9 +30,9 @@ lint:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
-# Fuzz one decoder (`decode`, `courier`, `answer`) for some seconds, from the committed corpus.
-fuzz target="decode" seconds="60":
-    proto/fuzz/run {{target}} {{seconds}}
+# Fuzz one decoder (proto: `decode`, `courier`, `answer`; net: `pkcs12`, `credentials`) for some seconds, from the committed corpus.
+fuzz crate="proto" target="decode" seconds="60":
+    tests/fuzz {{crate}} {{target}} {{seconds}}
 
 # The SIGKILL test, many times over.
 kill times="20":

@@ -70,10 +70,22 @@ pub(super) fn private_key_in(
 /// # Errors
 /// It is damaged, the password is wrong, or the algorithm or the number of rounds is not supported.
 pub fn decrypt_key(der: &[u8], password: &str) -> Result<PrivatePkcs8KeyDer<'static>, Pkcs12Error> {
+    decrypt_key_within(der, password, ITERATIONS_MAX)
+}
+
+/// As [`decrypt_key`], with another limit than [`ITERATIONS_MAX`] on the rounds of key derivation.
+///
+/// # Errors
+/// As [`decrypt_key`].
+pub fn decrypt_key_within(
+    der: &[u8],
+    password: &str,
+    iterations_max: u64,
+) -> Result<PrivatePkcs8KeyDer<'static>, Pkcs12Error> {
     let mut reader = Reader::new(der, "an encrypted key");
     let sealed = Sealed::key(&mut reader)?;
     reader.end()?;
-    let mut work = Work::up_to(ITERATIONS_MAX);
+    let mut work = Work::up_to(iterations_max);
     for spelling in Password::spellings(password) {
         let key = sealed
             .open(&spelling, &mut work)
