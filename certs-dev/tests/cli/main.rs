@@ -10,6 +10,7 @@ mod leaves;
 mod p12;
 mod pem;
 mod portal;
+mod seed;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -92,13 +93,25 @@ impl Desk {
 
     /// Runs the real OpenSSL, which must succeed, and gives what it printed.
     fn openssl(&self, arguments: &[&str]) -> String {
+        let (succeeded, printed) = self.try_openssl(arguments);
+        assert!(succeeded, "{arguments:?}: {printed}");
+        printed
+    }
+
+    /// Runs the real OpenSSL, which must fail, and gives what it printed.
+    fn openssl_refuses(&self, arguments: &[&str]) -> String {
+        let (succeeded, printed) = self.try_openssl(arguments);
+        assert!(!succeeded, "{arguments:?}: {printed}");
+        printed
+    }
+
+    fn try_openssl(&self, arguments: &[&str]) -> (bool, String) {
         let output = Command::new("openssl")
             .args(arguments)
             .current_dir(self.0.path())
             .output()
             .unwrap();
         let printed = format!("{}{}", stdout(&output), stderr(&output));
-        assert!(output.status.success(), "{arguments:?}: {printed}");
-        printed
+        (output.status.success(), printed)
     }
 }
