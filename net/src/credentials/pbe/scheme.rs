@@ -316,3 +316,31 @@ fn name(id: &Oid<'_>) -> String {
         .find(|(known, _)| known == id)
         .map_or_else(|| id.to_id_string(), |(_, name)| (*name).to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cipher_gives_back_what_it_took_and_only_under_its_own_spelling_of_empty() {
+        let spellings = Password::spellings("");
+        let [terminated, no_bytes] = &spellings[..] else {
+            panic!("two spellings of nothing: {spellings:?}");
+        };
+        for (_, cipher, name) in &PKCS12 {
+            let scheme = Scheme::Pkcs12 {
+                cipher: *cipher,
+                salt: vec![7; 8],
+                iterations: 2,
+            };
+            assert_eq!(scheme.name(), *name);
+            let plain = b"a text longer than any block of any cipher";
+            let encrypted = scheme.encrypt(no_bytes, plain).unwrap();
+            let mut work = Work::up_to(1000);
+            let decrypted = scheme.decrypt(no_bytes, &encrypted, &mut work);
+            assert_eq!(decrypted.unwrap(), plain);
+            let other = scheme.decrypt(terminated, &encrypted, &mut work);
+            assert_ne!(other.as_deref(), Ok(&plain[..]), "{name}");
+        }
+    }
+}
