@@ -1,14 +1,18 @@
 //! The scripts of `examples/clients`, as a reader runs them.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use apns_certs::pkcs12::{self, Contents, Profile};
+use apns_net::credentials::Identity;
 use apns_rig::certificates::certificates;
 use apns_rig::eventually::eventually;
 use apns_rig::numbered::each_once;
 use apns_rig::{Knobs, Rig, unknown_token};
 use data_encoding::HEXLOWER;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 use crate::ran::{Ran, node_modules, root};
 
@@ -87,7 +91,7 @@ struct Files {
 }
 
 impl Files {
-    async fn write(rig: &Rig) -> Self {
+    fn write(rig: &Rig) -> Self {
         let folder = rig.folder().to_owned();
         let backend = &certificates().backend;
         let (certificate, key) = rig.write(backend, "aps_developer_identity");
@@ -102,40 +106,23 @@ impl Files {
         };
         std::fs::write(&files.ca, rig.ca()).expect("the folder can be written");
         std::fs::write(&files.combined, backend.combined_pem()).expect("the folder can be written");
-        files.pkcs12(&files.p12, &[]).await;
-        let compat = [
-            "-keypbe",
-            "PBE-SHA1-3DES",
-            "-certpbe",
-            "PBE-SHA1-3DES",
-            "-macalg",
-            "sha1",
-        ];
-        files.pkcs12(&files.p12_compat, &compat).await;
+        files.store(&files.p12, Profile::Modern);
+        files.store(&files.p12_compat, Profile::Compat);
         files
     }
 
-    async fn pkcs12(&self, to: &PathBuf, options: &[&str]) {
-        let mut command = Command::new("openssl");
-        command
-            .args([
-                "pkcs12",
-                "-export",
-                "-name",
-                "aps_developer_identity",
-                "-passout",
-            ])
-            .arg(format!("pass:{PASSWORD}"))
-            .arg("-in")
-            .arg(&self.certificate)
-            .arg("-inkey")
-            .arg(&self.key)
-            .arg("-out")
-            .arg(to)
-            .args(options);
-        Ran::start(&mut command, Stdio::null(), &self.folder)
-            .await
-            .succeeded();
+    /// What `apns-certs p12` writes.
+    fn store(&self, to: &Path, profile: Profile) {
+        let identity =
+            Identity::from_pem_files(&self.certificate, &self.key).expect("it was just minted");
+        let key = PrivateKeyDer::from_pem_file(&self.key).expect("it was just minted");
+        let contents = Contents {
+            key: &key,
+            certificates: identity.chain(),
+            friendly_name: Some("aps_developer_identity"),
+        };
+        let store = pkcs12::write(&contents, PASSWORD, profile).expect("such a key can be stored");
+        std::fs::write(to, store).expect("the folder can be written");
     }
 
     async fn push(
@@ -159,7 +146,7 @@ impl Files {
 
 /// A good push for each of `options`, then one to a token no phone has, of which the client must hear.
 async fn pushes(client: Client, rig: &Rig, to: SocketAddr, options: &[&[&str]]) {
-    let files = Files::write(rig).await;
+    let files = Files::write(rig);
     for (number, options) in (1..).zip(options) {
         let token = &rig.phones[0].token;
         let ran = files.push(client, to, token, number, options).await;
@@ -238,7 +225,7 @@ async fn node_pushes_with_a_p12_of_old_times() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_command_0_is_told_from_a_good_one_by_the_close() {
     let rig = Rig::prepare(Knobs::default()).await;
-    let files = Files::write(&rig).await;
+    let files = Files::write(&rig);
     for client in [Client::Php, Client::Java] {
         let to = rig.simulator.binary();
         let command = ["--command", "0"];
@@ -251,7 +238,7 @@ async fn a_refused_command_0_is_told_from_a_good_one_by_the_close() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keytool_lists_each_p12_as_a_private_key() {
     let rig = Rig::prepare(Knobs::default()).await;
-    let files = Files::write(&rig).await;
+    let files = Files::write(&rig);
     for p12 in [&files.p12, &files.p12_compat] {
         let mut command = Command::new("keytool");
         command
@@ -275,7 +262,7 @@ async fn keytool_lists_each_p12_as_a_private_key() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_script_says_what_is_wrong_with_its_arguments() {
     let rig = Rig::prepare(Knobs::default()).await;
-    let files = Files::write(&rig).await;
+    let files = Files::write(&rig);
     for client in [Client::Php, Client::Java, Client::NodePem] {
         let mut command = client.command(&files);
         let ran = Ran::start(
