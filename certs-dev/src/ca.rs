@@ -161,12 +161,29 @@ impl Ca {
     /// # Errors
     /// This machine cannot generate keys.
     pub fn device(&self, name: &str) -> Result<Minted, MintError> {
+        self.mint_device(name, None)
+    }
+
+    /// The same for a phone that a developer team has to itself: the team is its organization. The simulator puts it into the
+    /// team's project.
+    ///
+    /// # Errors
+    /// This machine cannot generate keys.
+    pub fn device_of_team(&self, name: &str, team: &str) -> Result<Minted, MintError> {
+        self.mint_device(name, Some(team))
+    }
+
+    fn mint_device(&self, name: &str, team: Option<&str>) -> Result<Minted, MintError> {
         let mut params = leaf(ExtendedKeyUsagePurpose::ClientAuth);
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.distinguished_name.push(
+        let subject = &mut params.distinguished_name;
+        subject.push(DnType::CommonName, name);
+        subject.push(
             DnType::OrganizationalUnitName,
             "iPhone (development stand-in)",
         );
+        if let Some(team) = team {
+            subject.push(DnType::OrganizationName, team);
+        }
         Validity::year().apply(&mut params);
         self.mint(&params, KeyKind::P256)
     }

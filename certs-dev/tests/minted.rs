@@ -359,7 +359,10 @@ fn only_explicit_app_ids_get_push_certificates() {
 
 #[test]
 fn a_device_certificate_has_the_devices_name_and_neither_topic_nor_environment() {
+    let of_a_team = ca().device_of_team("phone", "TEAM000002").unwrap();
+    assert_eq!(info(&of_a_team).organization.as_deref(), Some("TEAM000002"));
     let minted = ca().device("0E6B7C4A-3D5F-4C7D-9B1E-2A4F6C8E0D12").unwrap();
+    assert_eq!(info(&minted).organization, None);
     let info = info(&minted);
     assert_eq!(info.common_name, "0E6B7C4A-3D5F-4C7D-9B1E-2A4F6C8E0D12");
     assert!(!info.is_push());

@@ -171,6 +171,7 @@ mod tests {
                 production: true,
             },
             team: None,
+            organization: None,
             not_before: SystemTime::UNIX_EPOCH,
             not_after: SystemTime::UNIX_EPOCH,
             pin,

@@ -1,11 +1,13 @@
 //! What a simulator needs to know.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use apns_certs::DEFAULT_TEAM;
 use apns_net::credentials::{Environment, Identity};
 use apns_net::listen::Limits;
 use apns_net::tls::TlsVersions;
+use serde::Serialize;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::faults::Plan;
@@ -14,46 +16,46 @@ use crate::world::Bounds;
 /// Where to listen, whom to let in, what to keep.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Address of the binary provider port, 2195 at Apple; port 0 takes a free one, here and below.
-    pub binary: SocketAddr,
-    /// Address of the feedback service, 2196 at Apple.
-    pub feedback: SocketAddr,
-    /// Address of the courier, 5223 at Apple.
-    pub courier: SocketAddr,
-    /// Address of the HTTP/2 provider API, 443 and 2197 at Apple.
-    pub http2: SocketAddr,
-    /// The environment of all four. A provider's certificate must permit it [P-05].
+    /// Where the sandbox listens.
+    pub sandbox: Addresses,
+    /// Where production listens.
+    pub production: Addresses,
+    /// The one that is meant where none is named: [`Handle::binary`](crate::Handle::binary) and the like.
     pub environment: Environment,
+    /// The team of the default project. Who names no team in its certificate belongs to it too.
+    pub team: String,
+    /// Projects at once.
+    pub projects_max: usize,
     /// The certificate the listeners show.
     pub identity: Identity,
     /// Who issues the certificates of providers and phones.
     pub roots: Vec<CertificateDer<'static>>,
-    /// TLS 1.2 alone by default, so that a refused certificate is an alert inside the handshake [P-03] [P-06]. The HTTP/2 port speaks 1.2 and 1.3
+    /// TLS 1.2 alone by default, so that a refused certificate is an alert inside the handshake [P-03] [P-06]. The HTTP/2 ports speak 1.2 and 1.3
     /// [H-01].
     pub tls: TlsVersions,
-    /// Connections and handshakes, for each listener.
+    /// Connections and handshakes, for each listener, whatever the project.
     pub limits: Limits,
     /// How long anything may take.
     pub timeouts: Timeouts,
-    /// How much the world keeps.
+    /// How much the world of each project keeps.
     pub bounds: Bounds,
-    /// What goes wrong from the start.
+    /// What goes wrong in each project from its start.
     pub faults: Plan,
     /// The same seed makes the same tokens.
     pub seed: u64,
 }
 
 impl Config {
-    /// Free ports of this machine, the sandbox, TLS 1.2, the usual limits, and tokens nobody has seen.
+    /// Free ports of this machine, TLS 1.2, the usual limits, and tokens nobody has seen; the sandbox and the team of `apns-certs` where
+    /// nothing else is said.
     #[must_use]
     pub fn new(identity: Identity, roots: Vec<CertificateDer<'static>>) -> Self {
-        let free = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
         Self {
-            binary: free,
-            feedback: free,
-            courier: free,
-            http2: free,
+            sandbox: Addresses::FREE,
+            production: Addresses::FREE,
             environment: Environment::Sandbox,
+            team: DEFAULT_TEAM.to_owned(),
+            projects_max: 1_000,
             identity,
             roots,
             tls: TlsVersions::default(),
@@ -64,6 +66,32 @@ impl Config {
             seed: fastrand::u64(..),
         }
     }
+}
+
+/// The ports of one environment. A provider's certificate must permit it [P-05]; a token of the other one means nothing here [P-37].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Addresses {
+    /// The binary provider port, 2195 at Apple; port 0 takes a free one, here and below.
+    pub binary: SocketAddr,
+    /// The feedback service, 2196 at Apple.
+    pub feedback: SocketAddr,
+    /// The courier, 5223 at Apple.
+    pub courier: SocketAddr,
+    /// The HTTP/2 provider API, 443 and 2197 at Apple.
+    pub http2: SocketAddr,
+}
+
+impl Addresses {
+    /// Free ports of this machine.
+    pub const FREE: Self = {
+        let free = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        Self {
+            binary: free,
+            feedback: free,
+            courier: free,
+            http2: free,
+        }
+    };
 }
 
 /// Deadlines of the faces.

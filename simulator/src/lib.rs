@@ -3,7 +3,7 @@
 //! ```text
 //! provider ──▶ face/binary   :2195 ──▶ ┌───────┐ ◀──▶ face/courier :5223 ◀──TLS──▶ phone_link ── phone
 //! provider ◀── face/feedback :2196 ◀── │ world │
-//! provider ──▶ face/http2    :443  ──▶ └───────┘
+//! provider ──▶ face/http2    :443  ──▶ └───────┘  one per project; the faces are there twice, for sandbox and production
 //! rest:       tests in any language drive phones and look into the inbox
 //! app_server: the provider of a company of one's own; apps post their tokens to it, it pushes
 //! ```
@@ -14,6 +14,7 @@
 pub mod apns_file;
 pub mod app_server;
 pub mod cli;
+pub mod clock;
 mod config;
 mod deliver;
 pub mod dial;
@@ -26,6 +27,7 @@ mod io_step;
 pub mod phone;
 pub mod phone_link;
 mod phones;
+mod project;
 pub mod provider_api;
 mod provider_keys;
 pub mod rest;
@@ -37,8 +39,9 @@ pub mod virtual_phone;
 mod wait;
 pub mod world;
 
-pub use config::{Config, Timeouts};
+pub use config::{Addresses, Config, Timeouts};
 pub use phones::AddPhoneError;
+pub use project::{NoProject, Project};
 pub use provider_keys::SigningKey;
 pub use start::{Handle, Simulator, StartError};
 pub use wait::NotInTime;

@@ -1,41 +1,48 @@
-//! The world as its faces share it: under one lock, and with a way to be told when it changes.
+//! A project's world as its faces share it: under one lock with its clock, and with a way to be told when it changes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use apns_net::credentials::{CertificateInfo, Environment};
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 use tracing::{Level, debug, enabled, info};
 
+use crate::clock::Clock;
 use crate::event::Offline;
 use crate::faults::Injection;
 use crate::inbox::Inbox;
 use crate::phones::Phones;
-use crate::world::{Bounds, ConnectionId, DeviceRefused, Provider, Wake, World};
+use crate::world::{ConnectionId, DeviceRefused, Wake, World};
 
 /// Events the inbox takes at a time; the faces go on in between.
 const PAGE_LEN: usize = 1_000;
 
-/// The world and who waits for it.
+/// A world, who waits for it, and the connections to it. A reset leaves it to its connections, which are told to end, and puts another
+/// in its place: nothing that is still under way reaches the new one.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    environment: Environment,
+    /// The project's name.
+    project: Arc<str>,
     inner: Mutex<Inner>,
     /// Put together from the events when somebody looks.
     inbox: Mutex<Inbox>,
     /// Changes when some phone has room again.
     room: watch::Sender<()>,
-    /// The newest event.
-    newest: watch::Sender<u64>,
+    /// Changes with every event; outlives this world.
+    changes: watch::Sender<()>,
     /// How often the faults were changed.
     faults: watch::Sender<u64>,
+    /// Ends its connections.
+    stop: CancellationToken,
 }
 
 #[derive(Debug)]
 struct Inner {
     world: World,
     phones: Phones,
+    clock: Clock,
     couriers: HashMap<ConnectionId, Arc<Notify>>,
     /// The newest event that is in the log.
     logged: u64,
@@ -65,23 +72,40 @@ impl Inner {
 }
 
 impl Shared {
-    pub(crate) fn new(environment: Environment, bounds: Bounds, seed: u64) -> Self {
+    pub(crate) fn new(
+        project: Arc<str>,
+        world: World,
+        changes: watch::Sender<()>,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
-            environment,
+            project,
             inner: Mutex::new(Inner {
-                world: World::new(bounds, seed),
+                logged: world.newest_event(),
+                world,
                 phones: Phones::default(),
+                clock: Clock::default(),
                 couriers: HashMap::new(),
-                logged: 0,
             }),
             inbox: Mutex::default(),
             room: watch::Sender::new(()),
-            newest: watch::Sender::new(0),
+            changes,
             faults: watch::Sender::new(0),
+            stop,
         }
     }
 
-    /// Shows the world a batch, whole under one lock, and wakes whom that concerns.
+    /// The project's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.project
+    }
+
+    /// Is cancelled when the connections to this world are to end: the simulator stops, or the project is reset.
+    pub(crate) const fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Shows the world a batch, whole under one lock, and wakes whom that concerns. `now` is the project's.
     pub(crate) fn with<T>(&self, batch: impl FnOnce(&mut World, SystemTime) -> T) -> T {
         self.with_phones(|world, _, now| batch(world, now))
     }
@@ -91,14 +115,14 @@ impl Shared {
         &self,
         batch: impl FnOnce(&mut World, &mut Phones, SystemTime) -> T,
     ) -> T {
-        let mut guard = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.lock();
         let inner = &mut *guard;
-        let now = SystemTime::now();
+        let now = inner.clock.now(SystemTime::now());
         let done = batch(&mut inner.world, &mut inner.phones, now);
         let room = inner.wake(now);
-        let newest = inner.world.newest_event();
-        let happened = if newest > inner.logged && enabled!(Level::DEBUG) {
-            inner.world.events(inner.logged, usize::MAX).events
+        let (newest, logged) = (inner.world.newest_event(), inner.logged);
+        let happened = if newest > logged && enabled!(Level::DEBUG) {
+            inner.world.events(logged, usize::MAX).events
         } else {
             Vec::new()
         };
@@ -107,13 +131,14 @@ impl Shared {
         // Nobody waits for the world while a line is written.
         drop(guard);
         for event in happened {
-            debug!("{event}");
+            debug!(project = &*self.project, "{event}");
         }
         if room {
             self.room.send_replace(());
         }
-        self.newest
-            .send_if_modified(|known| newest > std::mem::replace(known, newest.max(*known)));
+        if newest > logged {
+            self.changes.send_replace(());
+        }
         self.faults
             .send_if_modified(|known| revision > std::mem::replace(known, revision.max(*known)));
         done
@@ -136,16 +161,6 @@ impl Shared {
         }
     }
 
-    /// The project's name.
-    pub(crate) const fn name(&self) -> &str {
-        apns_certs::DEFAULT_TEAM
-    }
-
-    /// What time it is in it.
-    pub(crate) fn now(&self) -> SystemTime {
-        self.with(|_, now| now)
-    }
-
     /// Looks into the inbox, which holds every push up to now.
     pub(crate) fn inbox<T>(&self, look: impl FnOnce(&Inbox) -> T) -> T {
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,52 +174,63 @@ impl Shared {
         }
     }
 
+    /// Changes with every event, and when the project is reset.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
     /// Changes when some phone, perhaps another than the one waited for, has room again.
     pub(crate) fn room(&self) -> watch::Receiver<()> {
         self.room.subscribe()
     }
 
-    /// The newest event.
-    pub(crate) fn newest(&self) -> watch::Receiver<u64> {
-        self.newest.subscribe()
+    /// What time it is here.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock().now(SystemTime::now())
     }
 
-    /// The environment of these listeners.
-    pub(crate) const fn environment(&self) -> Environment {
-        self.environment
+    pub(crate) fn clock(&self) -> Clock {
+        self.lock().clock
     }
 
-    /// Who a certificate is on these listeners. `None`: it names no topic.
-    pub(crate) fn provider(&self, certificate: &CertificateInfo) -> Option<Provider> {
-        certificate
-            .topic
-            .as_deref()
-            .map(|topic| Provider::new(topic, self.environment))
+    /// Sets the clock. What is due by the new time has happened when this returns.
+    pub(crate) fn set_clock<E>(
+        &self,
+        set: impl FnOnce(&mut Clock, SystemTime) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let clock = {
+            let mut inner = self.lock();
+            set(&mut inner.clock, SystemTime::now())?;
+            inner.clock
+        };
+        self.with(|world, now| {
+            world.clock_set(now, clock);
+            world.expire(now);
+        });
+        Ok(())
     }
 
     /// A phone's connection, and what tells its face that there is something in its outbox.
     pub(crate) fn connect(
         &self,
         certificate: &CertificateInfo,
+        environment: Environment,
     ) -> Result<(ConnectionId, Arc<Notify>), DeviceRefused> {
         let connection = self.with(|world, now| {
-            world.connect(
-                now,
-                certificate.pin,
-                &certificate.common_name,
-                self.environment,
-            )
+            world.connect(now, certificate.pin, &certificate.common_name, environment)
         })?;
         // Before its first message nothing wakes it.
         let woken = Arc::new(Notify::new());
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.couriers.insert(connection, woken.clone());
+        self.lock().couriers.insert(connection, woken.clone());
         Ok((connection, woken))
     }
 
     pub(crate) fn disconnect(&self, connection: ConnectionId, why: Offline) {
         self.with(|world, now| world.disconnect(now, connection, why));
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.couriers.remove(&connection);
+        self.lock().couriers.remove(&connection);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! APNs, a provider and phones in one process: what `apns-simulator run` and the demo put up.
 //!
-//! Ports, from the port base on: binary, feedback, courier, app server, REST API, HTTP/2.
+//! Ports, from the port base on: binary, feedback, courier, app server, REST API, HTTP/2; those of the other environment are ten higher.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,10 +24,13 @@ use crate::phone::{ActionError, Phone, Types};
 use crate::phone_link::{Line, LinkConfig, PhoneLink};
 use crate::provider_keys::{self, SigningKey};
 use crate::rest::{Rest, RestConfig, RestError};
-use crate::{Config, Handle, NotInTime, Simulator, StartError};
+use crate::{Addresses, Config, Handle, NotInTime, Simulator, StartError};
 
 /// Phones must have their tokens by then.
 const TOKENS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The place of the other environment's first port: far enough to leave room for more faces.
+const OTHER_PLACE: u16 = 10;
 
 /// What to put up.
 #[derive(Debug, Clone)]
@@ -39,7 +42,7 @@ pub struct StageOptions {
     /// The app's bundle id. The phones have a second push app, `<topic>.second`: a phone whose last push app goes hangs up,
     /// and reports nothing [C-15].
     pub topic: String,
-    /// The environment of the listeners.
+    /// The environment of phones and app server, and of the first ports; the other one listens beside it.
     pub environment: Environment,
     /// The TLS versions they speak.
     pub tls: TlsVersions,
@@ -123,14 +126,18 @@ impl StageError {
 /// What the ready file says of the simulator.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ready {
-    /// The binary provider port.
+    /// The binary provider port of the environment that phones and app server are in.
     pub binary: SocketAddr,
-    /// The feedback service.
+    /// Its feedback service.
     pub feedback: SocketAddr,
-    /// Where phones connect.
+    /// Where its phones connect.
     pub courier: SocketAddr,
     /// The HTTP/2 provider API.
     pub http2: SocketAddr,
+    /// The ports of the sandbox.
+    pub sandbox: Addresses,
+    /// The ports of production.
+    pub production: Addresses,
     /// Where apps post their tokens, and pushes are ordered.
     pub app_server: SocketAddr,
     /// Where tests drive it all.
@@ -174,11 +181,17 @@ impl Stage {
         let ca = Arc::new(set.load_ca()?);
         let (keys, signing_key) = provider_keys::load_or_make(&options.state)?;
         let identity = Identity::from_pem_files(&set.server, &set.server_key)?;
+        let (default, other) = (
+            addresses(options.port_base, 0),
+            addresses(options.port_base, OTHER_PLACE),
+        );
+        let (sandbox, production) = match options.environment {
+            Environment::Sandbox => (default, other),
+            Environment::Production => (other, default),
+        };
         let simulator = Simulator::start(Config {
-            binary: options.port_base.address(0),
-            feedback: options.port_base.address(1),
-            courier: options.port_base.address(2),
-            http2: options.port_base.address(5),
+            sandbox,
+            production,
             environment: options.environment,
             tls: options.tls,
             faults: options.faults.clone(),
@@ -328,6 +341,8 @@ impl Stage {
             feedback: self.simulator.feedback(),
             courier: self.simulator.courier(),
             http2: self.simulator.http2(),
+            sandbox: self.simulator.addresses(Environment::Sandbox),
+            production: self.simulator.addresses(Environment::Production),
             app_server: app_server.address(),
             rest: rest.map(Rest::address),
             ca: self.set.ca.clone(),
@@ -346,6 +361,15 @@ impl Stage {
 
     fn roots(&self) -> Roots {
         Roots::Certificates(vec![self.ca.certificate_der().clone()])
+    }
+}
+
+fn addresses(base: PortBase, first: u16) -> Addresses {
+    Addresses {
+        binary: base.address(first),
+        feedback: base.address(first + 1),
+        courier: base.address(first + 2),
+        http2: base.address(first + 5),
     }
 }
 

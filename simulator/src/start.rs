@@ -5,23 +5,25 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use apns_net::listen::{self, Accepted, BindError};
+use apns_net::credentials::Environment;
+use apns_net::listen::{self, Accepted, BindError, Configurations};
 use apns_net::tls::{Amend, ClientPolicy, TlsError, http2_server_config, server_config};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::config::{Config, Timeouts};
+use crate::config::{Addresses, Config};
 use crate::event::Page;
-use crate::face::{binary, courier, feedback, http2};
+use crate::face::{Door, binary, courier, environment_of, feedback, http2};
 use crate::faults::{Faults, TooManyRules};
-use crate::shared::Shared;
-use crate::wait::{NotInTime, wait_for};
+use crate::project::{NoProject, Project, Projects, Start};
+use crate::wait::NotInTime;
 use crate::world::World;
 
-/// APNs, on four ports.
+/// APNs: the sandbox and production, on four ports each.
 #[derive(Debug)]
 pub struct Simulator;
 
@@ -49,173 +51,209 @@ impl Simulator {
     ///
     /// When an address cannot be bound, or a trusted certificate is unusable.
     pub async fn start(config: Config) -> Result<Handle, StartError> {
-        let shared = Arc::new(Shared::new(config.environment, config.bounds, config.seed));
-        shared.with(|world, _| world.faults_mut().load(config.faults.clone()))?;
-        let roots = || config.roots.clone();
-        let tls = |policy| server_config(&config.identity, policy, config.tls);
-        let judging = shared.clone();
-        let providers = tls(ClientPolicy {
-            amend: Some(Amend::new(move |certificate, terms| {
-                judging.with(|world, now| world.certificate_terms(now, certificate, terms))
-            })),
-            ..ClientPolicy::providers(roots(), config.environment)
-        })?;
-        let phones = tls(ClientPolicy::devices(roots()))?;
-        let http2_tls =
-            http2_server_config(&config.identity, ClientPolicy::http2(config.roots.clone()))?;
-        let (binary, binary_address) = bind(config.binary).await?;
-        let (feedback, feedback_address) = bind(config.feedback).await?;
-        let (courier, courier_address) = bind(config.courier).await?;
-        let (http2, http2_address) = bind(config.http2).await?;
+        Faults::default().load(config.faults.clone())?;
         let stop = CancellationToken::new();
-        let face = Face {
-            shared: shared.clone(),
-            timeouts: config.timeouts,
+        let start = Start {
+            bounds: config.bounds,
+            faults: config.faults.clone(),
+            seed: config.seed,
             stop: stop.clone(),
         };
-        let (one, two, three, four) = (face.clone(), face.clone(), face.clone(), face);
-        let tasks = vec![
-            tokio::spawn(listen::serve(
+        let projects = Arc::new(Projects::new(&config.team, config.projects_max, start));
+        let tls = Tls::new(&config, &projects)?;
+        let sandbox = Listeners::bind(config.sandbox).await?;
+        let production = Listeners::bind(config.production).await?;
+        let mut handle = Handle {
+            environment: config.environment,
+            sandbox: sandbox.addresses()?,
+            production: production.addresses()?,
+            projects: projects.clone(),
+            stop: stop.clone(),
+            tasks: vec![tokio::spawn(expire(projects.clone(), stop))],
+        };
+        for (listeners, environment) in [
+            (sandbox, Environment::Sandbox),
+            (production, Environment::Production),
+        ] {
+            handle.serve(listeners, environment, &tls, &config);
+            let Addresses {
                 binary,
-                providers.clone(),
-                config.limits,
-                stop.clone(),
-                move |accepted| one.clone().serve(accepted, binary::serve),
-            )),
-            tokio::spawn(listen::serve(
                 feedback,
-                providers,
-                config.limits,
-                stop.clone(),
-                move |accepted| two.clone().serve(accepted, feedback::serve),
-            )),
-            tokio::spawn(listen::serve(
                 courier,
-                phones,
-                config.limits,
-                stop.clone(),
-                move |accepted| three.clone().serve(accepted, courier::serve),
-            )),
-            tokio::spawn(listen::serve(
                 http2,
-                http2_tls,
-                config.limits,
-                stop.clone(),
-                move |accepted| four.clone().serve(accepted, http2::serve),
-            )),
-            tokio::spawn(expire(shared.clone(), stop.clone())),
-        ];
-        info!(
-            binary = %binary_address,
-            feedback = %feedback_address,
-            courier = %courier_address,
-            http2 = %http2_address,
-            environment = %config.environment,
-            "the simulator listens"
-        );
-        Ok(Handle {
-            binary: binary_address,
-            feedback: feedback_address,
-            courier: courier_address,
-            http2: http2_address,
-            shared,
-            stop,
-            tasks,
+            } = handle.addresses(environment);
+            info!(%environment, %binary, %feedback, %courier, %http2, "the simulator listens");
+        }
+        Ok(handle)
+    }
+}
+
+/// The listeners of one environment.
+struct Listeners {
+    binary: TcpListener,
+    feedback: TcpListener,
+    courier: TcpListener,
+    http2: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(addresses: Addresses) -> Result<Self, StartError> {
+        Ok(Self {
+            binary: listen::bind(addresses.binary).await?,
+            feedback: listen::bind(addresses.feedback).await?,
+            courier: listen::bind(addresses.courier).await?,
+            http2: listen::bind(addresses.http2).await?,
+        })
+    }
+
+    fn addresses(&self) -> Result<Addresses, StartError> {
+        let address = |listener: &TcpListener| listener.local_addr().map_err(StartError::Address);
+        Ok(Addresses {
+            binary: address(&self.binary)?,
+            feedback: address(&self.feedback)?,
+            courier: address(&self.courier)?,
+            http2: address(&self.http2)?,
+        })
+    }
+}
+
+/// What the listeners speak, and with whom.
+struct Tls {
+    sandbox: Arc<ServerConfig>,
+    production: Arc<ServerConfig>,
+    phones: Arc<ServerConfig>,
+    http2: Arc<ServerConfig>,
+}
+
+impl Tls {
+    fn new(config: &Config, projects: &Arc<Projects>) -> Result<Self, StartError> {
+        let tls = |policy| server_config(&config.identity, policy, config.tls);
+        let projects = projects.clone();
+        let amend = Some(Amend::new(move |certificate, terms| {
+            projects.terms(certificate, terms)
+        }));
+        let providers = |environment| {
+            tls(ClientPolicy {
+                amend: amend.clone(),
+                ..ClientPolicy::providers(config.roots.clone(), environment)
+            })
+        };
+        let http2 = ClientPolicy {
+            amend: amend.clone(),
+            ..ClientPolicy::http2(config.roots.clone())
+        };
+        Ok(Self {
+            sandbox: providers(Environment::Sandbox)?,
+            production: providers(Environment::Production)?,
+            // By the real time: a phone gets itself a new certificate when it needs one, which those of a test cannot.
+            phones: tls(ClientPolicy::devices(config.roots.clone()))?,
+            http2: http2_server_config(&config.identity, http2)?,
+        })
+    }
+
+    /// For a listener of `environment`: a client that names a host of Apple's means that host's.
+    fn providers(&self, environment: Environment) -> Configurations {
+        let (sandbox, production) = (self.sandbox.clone(), self.production.clone());
+        Configurations::by_name(move |name| match environment_of(name, environment) {
+            Environment::Sandbox => sandbox.clone(),
+            Environment::Production => production.clone(),
         })
     }
 }
 
 /// What is stored is dropped about when its time is over [C-13], also while nothing else happens.
-async fn expire(shared: Arc<Shared>, stop: CancellationToken) {
+async fn expire(projects: Arc<Projects>, stop: CancellationToken) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(seconds.tick()).await.is_some() {
-        shared.with(|world, now| world.expire(now));
-    }
-}
-
-async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let listener = listen::bind(address).await?;
-    let address = listener.local_addr().map_err(StartError::Address)?;
-    Ok((listener, address))
-}
-
-/// What every face is given.
-#[derive(Clone)]
-struct Face {
-    shared: Arc<Shared>,
-    timeouts: Timeouts,
-    stop: CancellationToken,
-}
-
-impl Face {
-    fn serve<F>(
-        self,
-        accepted: Accepted,
-        face: impl Fn(Arc<Shared>, Timeouts, Accepted, CancellationToken) -> F,
-    ) -> F {
-        face(self.shared, self.timeouts, accepted, self.stop)
+        for project in projects.all() {
+            project.world(|world, now| world.expire(now));
+        }
     }
 }
 
 /// A running simulator. Dropping it stops it; [`shutdown`](Self::shutdown) also waits for the end.
 #[derive(Debug)]
 pub struct Handle {
-    binary: SocketAddr,
-    feedback: SocketAddr,
-    courier: SocketAddr,
-    http2: SocketAddr,
-    shared: Arc<Shared>,
+    environment: Environment,
+    sandbox: Addresses,
+    production: Addresses,
+    projects: Arc<Projects>,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Handle {
-    /// The binary provider port.
+    /// The ports of an environment.
+    #[must_use]
+    pub const fn addresses(&self, environment: Environment) -> Addresses {
+        match environment {
+            Environment::Sandbox => self.sandbox,
+            Environment::Production => self.production,
+        }
+    }
+
+    /// The binary provider port of [`Config::environment`].
     #[must_use]
     pub const fn binary(&self) -> SocketAddr {
-        self.binary
+        self.addresses(self.environment).binary
     }
 
-    /// The feedback service.
+    /// The feedback service of [`Config::environment`].
     #[must_use]
     pub const fn feedback(&self) -> SocketAddr {
-        self.feedback
+        self.addresses(self.environment).feedback
     }
 
-    /// The courier.
+    /// The courier of [`Config::environment`].
     #[must_use]
     pub const fn courier(&self) -> SocketAddr {
-        self.courier
+        self.addresses(self.environment).courier
     }
 
-    pub(crate) fn shared(&self) -> Arc<Shared> {
-        self.shared.clone()
-    }
-
-    /// The HTTP/2 provider API.
+    /// The HTTP/2 provider API of [`Config::environment`].
     #[must_use]
     pub const fn http2(&self) -> SocketAddr {
-        self.http2
+        self.addresses(self.environment).http2
     }
 
-    /// Looks at the world, or changes it; the faces are told.
+    /// A team's project, made if it is the first time. The one of [`Config::team`] is the default project: that of the methods below,
+    /// and of certificates that name no team.
+    ///
+    /// # Errors
+    ///
+    /// When there are [`Config::projects_max`] in use.
+    pub fn project(&self, team: &str) -> Result<Arc<Project>, NoProject> {
+        self.projects.of(Some(team))
+    }
+
+    /// The default project.
+    #[must_use]
+    pub fn default_project(&self) -> &Arc<Project> {
+        self.projects.default_project()
+    }
+
+    pub(crate) const fn projects(&self) -> &Arc<Projects> {
+        &self.projects
+    }
+
+    /// Looks at the default project's world, or changes it; the faces are told.
     pub fn world<T>(&self, act: impl FnOnce(&mut World, SystemTime) -> T) -> T {
-        self.shared.with(act)
+        self.default_project().world(act)
     }
 
-    /// Looks at what goes wrong on demand, or changes it.
+    /// Looks at what goes wrong on demand in the default project, or changes it.
     pub fn faults<T>(&self, act: impl FnOnce(&mut Faults) -> T) -> T {
-        self.world(|world, _| act(world.faults_mut()))
+        self.default_project().faults(act)
     }
 
-    /// At most `max` events with a sequence number above `after`; 0 is before the first.
+    /// At most `max` events of the default project with a sequence number above `after`; 0 is before the first.
     #[must_use]
     pub fn events(&self, after: u64, max: usize) -> Page {
-        self.shared.with(|world, _| world.events(after, max))
+        self.default_project().events(after, max)
     }
 
-    /// Waits until `look` sees what it looks for; it looks again after every event. `what` names it in the error.
+    /// Waits until `look` sees what it looks for in the default project; it looks again after every event. `what` names it in the error.
     ///
     /// # Errors
     ///
@@ -224,16 +262,12 @@ impl Handle {
         &self,
         what: &str,
         deadline: Duration,
-        mut look: impl FnMut(&World) -> Option<T>,
+        look: impl FnMut(&World) -> Option<T>,
     ) -> Result<T, NotInTime> {
-        let newest = self.shared.newest();
-        wait_for(newest, what, deadline, || {
-            self.shared.with(|world, _| look(world))
-        })
-        .await
+        self.default_project().wait_for(what, deadline, look).await
     }
 
-    /// Closes the listeners and every connection; what is under way gets [`Timeouts::stop`].
+    /// Closes the listeners and every connection; what is under way gets [`Timeouts::stop`](crate::Timeouts::stop).
     pub async fn shutdown(mut self) {
         self.stop.cancel();
         for task in std::mem::take(&mut self.tasks) {
@@ -241,6 +275,50 @@ impl Handle {
                 error!(%error, "a listener's task failed");
             }
         }
+    }
+
+    fn serve(
+        &mut self,
+        listeners: Listeners,
+        environment: Environment,
+        tls: &Tls,
+        config: &Config,
+    ) {
+        let door = Door {
+            projects: self.projects.clone(),
+            environment,
+            timeouts: config.timeouts,
+        };
+        let providers = tls.providers(environment);
+        let phones = tls.phones.clone().into();
+        let limits = config.limits;
+        let Listeners {
+            binary,
+            feedback,
+            courier,
+            http2,
+        } = listeners;
+        self.listen(binary, providers.clone(), limits, &door, binary::serve);
+        self.listen(feedback, providers, limits, &door, feedback::serve);
+        self.listen(courier, phones, limits, &door, courier::serve);
+        self.listen(http2, tls.http2.clone().into(), limits, &door, http2::serve);
+    }
+
+    fn listen<F>(
+        &mut self,
+        listener: TcpListener,
+        tls: Configurations,
+        limits: listen::Limits,
+        door: &Door,
+        face: fn(Door, Accepted) -> F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let door = door.clone();
+        let serving = listen::serve(listener, tls, limits, self.stop.clone(), move |accepted| {
+            face(door.clone(), accepted)
+        });
+        self.tasks.push(tokio::spawn(serving));
     }
 }
 

@@ -115,6 +115,8 @@ fn the_ready_file_names_listeners_credentials_and_phones_and_a_signal_ends_it_wi
         "feedback",
         "courier",
         "app_server",
+        "sandbox",
+        "production",
         "rest",
         "ca",
         "certificate",
@@ -125,6 +127,10 @@ fn the_ready_file_names_listeners_credentials_and_phones_and_a_signal_ends_it_wi
         assert!(service.ready.get(key).is_some(), "{key} is not in {keys:?}");
     }
     assert_eq!(service.text("topic"), "com.example.Mail");
+    let face = |environment: &str, face: &str| service.ready[environment][face].clone();
+    assert_eq!(face("sandbox", "binary"), service.ready["binary"]);
+    assert_ne!(face("production", "binary"), service.ready["binary"]);
+    assert!(face("production", "feedback").is_string());
     for file in ["ca", "certificate", "key"] {
         let path = Path::new(service.text(file));
         assert!(path.is_absolute() && path.is_file(), "{file}");

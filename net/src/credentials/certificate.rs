@@ -39,6 +39,8 @@ pub struct CertificateInfo {
     pub environments: Environments,
     /// The subject's organizational unit: Apple's team id.
     pub team: Option<String>,
+    /// The subject's organization: in a provider's certificate the company.
+    pub organization: Option<String>,
     /// The first instant of validity [P-64].
     pub not_before: SystemTime,
     /// The last instant of validity [P-64].
@@ -87,6 +89,11 @@ impl CertificateInfo {
                 .iter_organizational_unit()
                 .next()
                 .and_then(|unit| unit.as_str().ok())
+                .map(ToOwned::to_owned),
+            organization: subject
+                .iter_organization()
+                .next()
+                .and_then(|organization| organization.as_str().ok())
                 .map(ToOwned::to_owned),
             not_before: system_time(certificate.validity().not_before),
             not_after: system_time(certificate.validity().not_after),

@@ -16,7 +16,8 @@ const PHONES_MAX: u32 = 1_000;
 /// Options of `apns-simulator run`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Listeners are bound to 127.0.0.1 in this order: binary provider port, feedback, courier, app server, REST API, HTTP/2. A backend connects to the \
+Listeners are bound to 127.0.0.1 in this order: binary provider port, feedback, courier, app server, REST API, HTTP/2; those of the other \
+environment are ten ports higher. A backend connects to the \
 first two with the certificate and key that the ready file names and that lie in the state folder; the CA it is to trust lies \
 there too. Push to every phone with
 
@@ -39,7 +40,7 @@ pub(crate) struct Arguments {
     /// The app's bundle id
     #[arg(long, default_value = "com.example.Mail")]
     topic: String,
-    /// The environment of the listeners: sandbox or production
+    /// The environment of phones and app server, and of the first ports: sandbox or production
     #[arg(long, value_name = "ENVIRONMENT", default_value = "sandbox")]
     environment: Environment,
     /// Speak TLS 1.3 too; a refused certificate is then noticed only at the client's first read
@@ -146,6 +147,15 @@ impl std::fmt::Display for Summary<'_> {
         writeln!(f, "feedback service      {}", ready.feedback)?;
         writeln!(f, "courier               {}", ready.courier)?;
         writeln!(f, "HTTP/2 provider API   https://{}", ready.http2)?;
+        let (other, ports) = match environment {
+            Environment::Sandbox => (Environment::Production, ready.production),
+            Environment::Production => (Environment::Sandbox, ready.sandbox),
+        };
+        writeln!(
+            f,
+            "{other:<21} {} binary, {} feedback, {} courier, {} HTTP/2",
+            ports.binary, ports.feedback, ports.courier, ports.http2
+        )?;
         writeln!(f, "app server            http://{}", ready.app_server)?;
         if let Some(rest) = ready.rest {
             writeln!(f, "REST API              http://{rest}/v1")?;

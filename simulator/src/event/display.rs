@@ -236,6 +236,8 @@ impl fmt::Display for What {
                 topic,
                 token,
             } => write!(f, "forgot the token {token} of {topic} on {device}"),
+            Self::ClockSet { frozen: true } => f.write_str("the clock was set, and stands"),
+            Self::ClockSet { frozen: false } => f.write_str("the clock was set"),
             Self::CourierFault { device, why } => {
                 write!(f, "{device} broke the courier protocol: {why}")
             }

@@ -22,7 +22,7 @@ pub use self::parts::Parts;
 /// Something that changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// Its place among all events of this world, from 1, without gaps.
+    /// Its place among all events of its project, from 1, without gaps. A reset forgets events and numbers on.
     pub seq: u64,
     /// When.
     pub at: SystemTime,
@@ -335,6 +335,11 @@ pub enum What {
         /// The device token.
         token: Token,
     },
+    /// The project's clock was set: [`Event::at`] is the new time.
+    ClockSet {
+        /// It stands.
+        frozen: bool,
+    },
     /// A phone said something out of place; its connection is closed.
     CourierFault {
         /// The phone.
@@ -348,6 +353,8 @@ pub enum What {
 #[derive(Debug)]
 pub struct Events {
     ring: VecDeque<Event>,
+    /// The first there ever was here.
+    first: u64,
     next: u64,
     frame_bytes: usize,
     len_max: usize,
@@ -364,10 +371,12 @@ pub struct Page {
 }
 
 impl Events {
-    pub(crate) const fn new(len_max: usize, frame_bytes_max: usize) -> Self {
+    /// Numbers on after `event`, which is forgotten.
+    pub(crate) const fn after(event: u64, len_max: usize, frame_bytes_max: usize) -> Self {
         Self {
             ring: VecDeque::new(),
-            next: 1,
+            first: event + 1,
+            next: event + 1,
             frame_bytes: 0,
             len_max,
             frame_bytes_max,
@@ -378,12 +387,14 @@ impl Events {
     #[must_use]
     pub fn since(&self, after: u64, max: usize) -> Page {
         let first = self.next - self.ring.len() as u64;
-        let from = first.max(after.saturating_add(1));
+        // What was forgotten on purpose nobody missed.
+        let wanted = after.saturating_add(1).max(self.first);
+        let from = first.max(wanted);
         // Both ends are within the ring, whose length is a usize.
         let skip = usize::try_from(from - first).unwrap_or(usize::MAX);
         Page {
             events: self.ring.iter().skip(skip).take(max).cloned().collect(),
-            missed: first.saturating_sub(after.saturating_add(1)),
+            missed: first.saturating_sub(wanted),
         }
     }
 
@@ -391,6 +402,11 @@ impl Events {
     #[must_use]
     pub const fn newest(&self) -> u64 {
         self.next - 1
+    }
+
+    /// Whether nothing was recorded.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.next == self.first
     }
 
     /// Records what changed and says under which number.
@@ -458,7 +474,7 @@ mod tests {
 
     #[test]
     fn a_watcher_gets_what_came_after_what_it_saw() {
-        let mut events = Events::new(10, 1000);
+        let mut events = Events::after(0, 10, 1000);
         assert_eq!(
             events.since(0, 10),
             Page {
@@ -479,7 +495,7 @@ mod tests {
 
     #[test]
     fn a_slow_watcher_is_told_how_many_it_missed() {
-        let mut events = Events::new(3, 1000);
+        let mut events = Events::after(0, 3, 1000);
         for _ in 0..10 {
             events.record(SystemTime::UNIX_EPOCH, refused("phone"));
         }
@@ -489,8 +505,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_forgotten_on_purpose_is_not_missed() {
+        let mut events = Events::after(7, 2, 1000);
+        assert!(events.is_empty());
+        assert_eq!((events.since(3, 10).missed, events.newest()), (0, 7));
+        for seq in 8..=10 {
+            assert_eq!(events.record(SystemTime::UNIX_EPOCH, refused("phone")), seq);
+        }
+        let page = events.since(3, 10);
+        assert_eq!((seqs(&page), page.missed), (vec![9, 10], 1));
+    }
+
+    #[test]
     fn the_ring_is_bounded_by_the_bytes_of_its_frames_too() {
-        let mut events = Events::new(1000, 8);
+        let mut events = Events::after(0, 1000, 8);
         for _ in 0..5 {
             events.record(SystemTime::UNIX_EPOCH, rejected(&[0; 4]));
         }

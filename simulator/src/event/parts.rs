@@ -129,6 +129,10 @@ impl What {
                 token: Some(token),
                 ..of_phone("token_forgotten", &device.name)
             },
+            Self::ClockSet { .. } => Parts {
+                kind: "clock_set",
+                ..Parts::default()
+            },
             Self::CourierFault { device, .. } => of_phone("courier_fault", &device.name),
         }
     }

@@ -19,7 +19,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 use self::judge::{Judge, Last, Next, Waiting};
 use super::breakage::{Break, pace};
-use super::part;
+use super::{Door, Visit, part};
 use crate::config::Timeouts;
 use crate::faults::{Action, Face, Injection};
 use crate::io_step::{read_batch, until};
@@ -27,29 +27,29 @@ use crate::shared::Shared;
 use crate::world::Provider;
 
 /// Serves one provider until it closes, is answered, or breaks the rules.
-pub(crate) async fn serve(
-    shared: Arc<Shared>,
-    timeouts: Timeouts,
-    accepted: Accepted,
-    stop: CancellationToken,
-) {
-    let Accepted {
+pub(crate) async fn serve(door: Door, accepted: Accepted) {
+    let Some(visit) = door.provider(accepted).await else {
+        return;
+    };
+    let Some(provider) = visit.provider() else {
+        return; // The listener's policy requires a topic.
+    };
+    let Visit {
+        shared,
+        environment,
+        timeouts,
         stream,
         peer,
-        certificate: Some(certificate),
-    } = accepted
-    else {
-        return; // The listener's policy requires one.
-    };
-    let limits = if certificate.is_voip() {
+        certificate,
+    } = visit;
+    let limits = if certificate.is_some_and(|certificate| certificate.is_voip()) {
         Limits::VOIP
     } else {
         Limits::BINARY
     };
-    let Some(provider) = shared.provider(&certificate) else {
-        return; // The listener's policy requires a topic.
-    };
-    let span = info_span!("provider", %peer, topic = provider.topic());
+    let project = shared.name();
+    let span = info_span!("provider", %peer, topic = provider.topic(), %environment, project);
+    let stop = shared.stop().clone();
     let (number, fault) =
         shared.with(|world, now| world.inject_connection(now, &provider, Face::Binary));
     let connection = Connection {

@@ -14,7 +14,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info_span, warn};
 
-use super::part;
+use super::{Door, Visit, part};
 use crate::config::Timeouts;
 use crate::event::Offline;
 use crate::io_step::{read_batch, until, write_some};
@@ -27,23 +27,26 @@ const WRITE_LEN: usize = 16 * 1024;
 const TAKE_MAX: usize = 16;
 
 /// Serves one phone until it closes, breaks the rules, takes nothing any more, or connects anew.
-pub(crate) async fn serve(
-    shared: Arc<Shared>,
-    timeouts: Timeouts,
-    accepted: Accepted,
-    stop: CancellationToken,
-) {
-    let Accepted {
+pub(crate) async fn serve(door: Door, accepted: Accepted) {
+    let Some(visit) = door.device(accepted).await else {
+        return;
+    };
+    let Visit {
+        shared,
+        environment,
+        timeouts,
         mut stream,
         peer,
-        certificate: Some(certificate),
-    } = accepted
-    else {
+        certificate,
+    } = visit;
+    let Some(certificate) = certificate else {
         return; // The listener's policy requires one.
     };
-    let span = info_span!("courier", %peer, device = certificate.common_name);
+    let (device, project) = (&*certificate.common_name, shared.name());
+    let span = info_span!("courier", %peer, device, %environment, project);
+    let stop = shared.stop().clone();
     let serving = async {
-        match shared.connect(&certificate) {
+        match shared.connect(&certificate, environment) {
             Ok((id, woken)) => {
                 let connection = Connection {
                     shared,

@@ -1,7 +1,6 @@
 //! The feedback face, port 2196: the list of the certificate's topic, at once and to the end [P-50].
 
 use std::io;
-use std::sync::Arc;
 
 use apns_net::linger::{Linger, LingerEnd, linger};
 use apns_net::listen::Accepted;
@@ -11,35 +10,34 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use super::breakage::{Break, Manner};
-use super::part;
+use super::{Door, Visit, part};
 use crate::config::Timeouts;
 use crate::faults::{Action, Face, Injection};
 use crate::shared::Shared;
 use crate::world::Provider;
 
 /// Serves one reader.
-pub(crate) async fn serve(
-    shared: Arc<Shared>,
-    timeouts: Timeouts,
-    accepted: Accepted,
-    stop: CancellationToken,
-) {
-    let Accepted {
-        mut stream,
-        peer,
-        certificate: Some(certificate),
-    } = accepted
-    else {
-        return; // The listener's policy requires one.
+pub(crate) async fn serve(door: Door, accepted: Accepted) {
+    let Some(visit) = door.provider(accepted).await else {
+        return;
     };
-    let Some(provider) = shared.provider(&certificate) else {
+    let Some(provider) = visit.provider() else {
         return; // The listener's policy requires a topic.
     };
-    let span = info_span!("feedback", %peer, topic = provider.topic());
+    let Visit {
+        shared,
+        environment,
+        timeouts,
+        mut stream,
+        peer,
+        ..
+    } = visit;
+    let project = shared.name();
+    let span = info_span!("feedback", %peer, topic = provider.topic(), %environment, project);
+    let stop = shared.stop().clone();
     let (number, fault) =
         shared.with(|world, now| world.inject_connection(now, &provider, Face::Feedback));
     let serving = async {

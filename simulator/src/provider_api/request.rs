@@ -271,6 +271,7 @@ mod tests {
                 production: true,
             },
             team: None,
+            organization: None,
             not_before: UNIX_EPOCH,
             not_after: UNIX_EPOCH,
             pin: Pin::from([0; 32]),

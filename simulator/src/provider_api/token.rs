@@ -126,6 +126,12 @@ impl<'a> Unverified<'a> {
         })
     }
 
+    /// The team it says it is of.
+    #[must_use]
+    pub fn team(&self) -> &str {
+        &self.team
+    }
+
     /// The key it says it was signed with.
     #[must_use]
     pub fn key_id(&self) -> &str {

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -74,11 +75,15 @@ where
 impl Desk {
     fn project(&self, name: Option<String>) -> Result<Arc<Shared>, Problem> {
         match name.as_deref() {
-            None | Some("default") => Ok(self.shared.clone()),
-            Some(other) => Err(Problem::missing(
-                "no_such_project",
-                format!("there is no project {other}; leave the parameter out"),
-            )),
+            None | Some("default") => Ok(self.projects.default_project().shared()),
+            team => match self.projects.of(team) {
+                Ok(project) => Ok(project.shared()),
+                Err(error) => Err(Problem::with_status(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "no_room_for_project",
+                    error.to_string(),
+                )),
+            },
         }
     }
 }

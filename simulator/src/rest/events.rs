@@ -93,7 +93,7 @@ pub(super) async fn stream(
         (None, None) => project.with(|world, _| world.newest_event()),
     };
     let reader = Reader {
-        changes: project.newest(),
+        changes: project.changes(),
         project,
         after,
         frames: VecDeque::new(),
@@ -109,7 +109,7 @@ pub(super) async fn stream(
 /// One reader's place in the events.
 struct Reader {
     project: Arc<Shared>,
-    changes: watch::Receiver<u64>,
+    changes: watch::Receiver<()>,
     after: u64,
     /// Of the page that is being sent.
     frames: VecDeque<Frame>,
@@ -129,9 +129,12 @@ impl Reader {
                 .with(|world, _| world.events(self.after, PAGE_LEN));
             self.take(page);
             if self.frames.is_empty() {
-                let changed = self.changes.changed();
-                // Nothing changes any more, or nobody is to be told.
-                self.stop.run_until_cancelled(changed).await?.ok()?;
+                tokio::select! {
+                    changed = self.changes.changed() => changed.ok()?,
+                    // After a reset its reader comes back, and goes on where it was.
+                    () = self.project.stop().cancelled() => return None,
+                    () = self.stop.cancelled() => return None,
+                }
             }
         }
     }

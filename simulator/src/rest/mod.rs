@@ -36,7 +36,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::portal::Offices;
-use crate::shared::Shared;
+use crate::project::Projects;
 use crate::{Handle, http};
 
 /// Far above a certificate request and the largest `.apns` file.
@@ -81,7 +81,7 @@ impl Rest {
         let address = listener.local_addr().map_err(RestError::Listener)?;
         let stop = CancellationToken::new();
         let desk = Arc::new(Desk {
-            shared: simulator.shared(),
+            projects: simulator.projects().clone(),
             hosts: config.hosts,
             offices: Offices::new(config.ca),
             stop: stop.clone(),
@@ -113,7 +113,7 @@ impl Rest {
 /// What every handler is given.
 #[derive(Debug)]
 struct Desk {
-    shared: Arc<Shared>,
+    projects: Arc<Projects>,
     hosts: Vec<String>,
     offices: Offices,
     stop: CancellationToken,

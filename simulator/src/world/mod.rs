@@ -37,6 +37,7 @@ use self::feedback::Lists;
 pub use self::feedback::Snapshot;
 pub use self::look::Registered;
 pub use self::provider_api::{Posted, Refusal};
+use crate::clock::Clock;
 pub use crate::event::DeviceId;
 use crate::event::{Dropped, Events, Page, Request, Route, Sent, What};
 use crate::faults::Faults;
@@ -185,6 +186,8 @@ struct Found {
 enum Unfound {
     #[error("no phone has this token")]
     NoPhone,
+    #[error("no phone has this token: there are no phones in this project")]
+    NoPhones,
     #[error("the token is one of {0}")]
     OtherTopic(Arc<str>),
     #[error("the token is one of the other environment")]
@@ -212,6 +215,11 @@ impl World {
     /// An empty world. The same `seed` makes the same tokens.
     #[must_use]
     pub fn new(bounds: Bounds, seed: u64) -> Self {
+        Self::after(0, bounds, seed)
+    }
+
+    /// An empty world in the place of another, which had its last event: events are numbered on.
+    pub(crate) fn after(event: u64, bounds: Bounds, seed: u64) -> Self {
         Self {
             bounds,
             rng: fastrand::Rng::with_seed(seed),
@@ -225,7 +233,7 @@ impl World {
             feedback: Lists::default(),
             faults: Faults::default(),
             provider_keys: HashMap::new(),
-            events: Events::new(bounds.events_max, bounds.event_frame_bytes_max),
+            events: Events::after(event, bounds.events_max, bounds.event_frame_bytes_max),
             wakes: Vec::new(),
         }
     }
@@ -272,10 +280,14 @@ impl World {
 
     /// What is known of a device token, if it is one of this topic and environment.
     fn find(&self, token: &Token, topic: &str, environment: Environment) -> Result<Found, Unfound> {
-        let (token, registration) = self
-            .registrations
-            .get_key_value(token)
-            .ok_or(Unfound::NoPhone)?;
+        let (token, registration) =
+            self.registrations
+                .get_key_value(token)
+                .ok_or(if self.devices.is_empty() {
+                    Unfound::NoPhones
+                } else {
+                    Unfound::NoPhone
+                })?;
         if *registration.topic != *topic {
             return Err(Unfound::OtherTopic(registration.topic.clone()));
         }
@@ -458,6 +470,18 @@ impl World {
     #[must_use]
     pub fn newest_event(&self) -> u64 {
         self.events.newest()
+    }
+
+    /// Whether nothing has happened in it.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.devices.is_empty() && self.events.is_empty()
+    }
+
+    /// The clock that gives `now` was set.
+    pub(crate) fn clock_set(&mut self, now: SystemTime, clock: Clock) {
+        let frozen = clock.is_frozen();
+        self.events.record(now, What::ClockSet { frozen });
     }
 
     /// How many notifications are kept for phones that are offline.

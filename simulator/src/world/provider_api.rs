@@ -67,7 +67,9 @@ impl World {
             Err(unfound) => {
                 let reason = match unfound {
                     Unfound::OtherTopic(_) => Reason::DeviceTokenNotForTopic,
-                    Unfound::NoPhone | Unfound::OtherEnvironment => Reason::BadDeviceToken,
+                    Unfound::NoPhone | Unfound::NoPhones | Unfound::OtherEnvironment => {
+                        Reason::BadDeviceToken
+                    }
                 };
                 self.refused(now, sent(), reason, unfound.to_string());
                 return Posted::Refused(reason.into());
@@ -140,6 +142,10 @@ impl World {
     /// Takes a `.p8` key's public half; another of the same id gives way.
     pub fn add_provider_key(&mut self, key: ProviderKey) {
         self.provider_keys.insert(key.id.clone(), key);
+    }
+
+    pub(crate) fn provider_keys(&self) -> Vec<ProviderKey> {
+        self.provider_keys.values().cloned().collect()
     }
 
     /// The key a provider token names.

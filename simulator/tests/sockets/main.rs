@@ -4,10 +4,12 @@
 mod app_server;
 mod binary;
 mod courier;
+mod environments;
 mod faults;
 mod feedback;
 mod flow;
 mod http2;
 mod phones;
+mod projects;
 mod rest;
 mod support;

@@ -72,10 +72,8 @@ async fn a_service_that_forgot_everything_gets_its_phones_back_with_new_tokens()
     let portal = Portal::open();
     let start = async |courier: SocketAddr| {
         let roots = vec![portal.ca.certificate_der().clone()];
-        let config = Config {
-            courier,
-            ..Config::new(portal.server(), roots)
-        };
+        let mut config = Config::new(portal.server(), roots);
+        config.sandbox.courier = courier;
         Simulator::start(config).await.unwrap()
     };
     let first = start("127.0.0.1:0".parse().unwrap()).await;

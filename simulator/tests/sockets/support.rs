@@ -10,9 +10,10 @@ use apns_certs::{Ca, KeyKind, Kind, PushCertificate};
 use apns_net::credentials::Identity;
 use apns_net::tls::{Roots, client_config};
 use apns_proto::Token;
+use apns_simulator::event::What;
 use apns_simulator::phone::{Phone, Types};
 use apns_simulator::phone_link::{LinkConfig, PhoneLink};
-use apns_simulator::{Config, Handle, Simulator};
+use apns_simulator::{Config, Handle, Project, Simulator};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
@@ -66,8 +67,23 @@ impl Portal {
         self.push(Kind::Universal, TOPIC)
     }
 
+    /// A provider's of a team.
+    pub(crate) fn provider_of(&self, team: &str) -> Identity {
+        self.mint(&PushCertificate {
+            key: KeyKind::P256,
+            team: team.to_owned(),
+            ..PushCertificate::new(Kind::Universal, TOPIC)
+        })
+    }
+
     pub(crate) fn device(&self, name: &str) -> Identity {
         self.ca.device(name).unwrap().identity().unwrap()
+    }
+
+    /// A phone's of a team.
+    pub(crate) fn device_of(&self, name: &str, team: &str) -> Identity {
+        let minted = self.ca.device_of_team(name, team).unwrap();
+        minted.identity().unwrap()
     }
 
     pub(crate) fn roots(&self) -> Roots {
@@ -96,21 +112,32 @@ impl Scene {
 
     /// A phone with two push apps, and the first one's token.
     pub(crate) async fn phone(&self, name: &str) -> (PhoneLink, Token) {
+        let (courier, identity) = (self.simulator.courier(), self.portal.device(name));
+        self.phone_at(name, courier, identity).await
+    }
+
+    /// The same with a certificate of its own.
+    pub(crate) async fn phone_at(
+        &self,
+        name: &str,
+        courier: SocketAddr,
+        identity: Identity,
+    ) -> (PhoneLink, Token) {
         let mut phone = Phone::new(name);
         for topic in [TOPIC, SECOND] {
             phone.install(topic, "Mail", true).unwrap();
             phone.register(topic, Types::ALL).unwrap();
         }
-        let link = self.link(phone);
+        let link = self.link_at(phone, courier, identity);
         let token = link.token(TOPIC, DEADLINE).await.unwrap();
         link.token(SECOND, DEADLINE).await.unwrap();
         (link, token)
     }
 
-    pub(crate) fn link(&self, phone: Phone) -> PhoneLink {
+    fn link_at(&self, phone: Phone, courier: SocketAddr, identity: Identity) -> PhoneLink {
         let config = LinkConfig {
-            courier: self.simulator.courier().into(),
-            identity: self.portal.device(phone.name()),
+            courier: courier.into(),
+            identity,
             roots: self.portal.roots(),
             app_server: None,
             events: None,
@@ -122,26 +149,36 @@ impl Scene {
     /// A provider's connection to the binary port.
     pub(crate) async fn provider(&self) -> TlsStream<TcpStream> {
         let identity = self.portal.provider();
-        dial(
-            self.simulator.binary(),
-            Some(&identity),
-            self.portal.roots(),
-        )
-        .await
-        .unwrap()
+        self.dial(self.simulator.binary(), &identity).await.unwrap()
+    }
+
+    /// A connection with a certificate of the portal.
+    pub(crate) async fn dial(
+        &self,
+        address: SocketAddr,
+        identity: &Identity,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        dial(address, Some(identity), self.portal.roots()).await
     }
 
     /// A provider's connection to the feedback service.
     pub(crate) async fn reader(&self) -> TlsStream<TcpStream> {
         let identity = self.portal.provider();
-        dial(
-            self.simulator.feedback(),
-            Some(&identity),
-            self.portal.roots(),
-        )
-        .await
-        .unwrap()
+        self.dial(self.simulator.feedback(), &identity)
+            .await
+            .unwrap()
     }
+}
+
+/// Waits until an event is there.
+pub(crate) async fn happens(project: &Project, what: &str, mut wanted: impl FnMut(&What) -> bool) {
+    project
+        .wait_for(what, DEADLINE, |world| {
+            let events = world.events(0, usize::MAX).events;
+            events.iter().any(|event| wanted(&event.what)).then_some(())
+        })
+        .await
+        .unwrap();
 }
 
 /// TCP and handshake.

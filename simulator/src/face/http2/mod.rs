@@ -25,14 +25,15 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info_span, warn};
 
 use self::exchange::Exchange;
 use self::judge::Requests;
+use super::{Door, Visit};
 use crate::config::Timeouts;
 use crate::io_step::until;
-use crate::provider_api::{Caller, Reason};
+use crate::project::Projects;
+use crate::provider_api::{Caller, Reason, Unverified};
 use crate::shared::Shared;
 
 /// Streams at once of a provider that has shown who it is [H-04].
@@ -43,22 +44,23 @@ const STREAMS_MAX_UNKNOWN: u32 = 1;
 const HEADER_LIST_LEN_MAX: u32 = 8_000;
 
 /// Serves one provider until it closes or breaks the rules.
-pub(crate) async fn serve(
-    shared: Arc<Shared>,
-    timeouts: Timeouts,
-    accepted: Accepted,
-    stop: CancellationToken,
-) {
-    let Accepted {
+pub(crate) async fn serve(door: Door, accepted: Accepted) {
+    let projects = door.projects.clone();
+    let Some(visit) = door.caller(accepted).await else {
+        return;
+    };
+    let Visit {
+        shared,
+        environment,
+        timeouts,
         mut stream,
         peer,
         certificate,
-    } = accepted;
-    let environment = shared.environment();
+    } = visit;
     let topic = certificate
         .as_ref()
         .and_then(|certificate| certificate.topic.clone());
-    let span = info_span!("http2", %peer, topic);
+    let span = info_span!("http2", %peer, topic, %environment);
     let serving = async {
         if certificate
             .as_ref()
@@ -71,8 +73,10 @@ pub(crate) async fn serve(
             }
         } else {
             let caller = Caller::new(environment, certificate.as_ref());
-            let connection = Connection::new(shared, timeouts, caller);
-            connection.run(&mut stream, stop).await;
+            // A certificate has said which project it is; a token is yet to say.
+            let projects = certificate.is_none().then_some(projects);
+            let connection = Connection::new(shared, projects, timeouts, caller);
+            connection.run(&mut stream).await;
         }
         let lingered = linger(&mut stream, Linger::default()).await;
         debug!(end = ?lingered.end, "closed");
@@ -119,6 +123,8 @@ fn settings(streams_max: u32) -> Vec<(Setting, u32)> {
 
 struct Connection {
     shared: Arc<Shared>,
+    /// Among these the first provider token chooses.
+    projects: Option<Arc<Projects>>,
     timeouts: Timeouts,
     caller: Caller,
     /// Requests whose body is still arriving, in their order.
@@ -142,9 +148,15 @@ enum Ended {
 }
 
 impl Connection {
-    fn new(shared: Arc<Shared>, timeouts: Timeouts, caller: Caller) -> Self {
+    fn new(
+        shared: Arc<Shared>,
+        projects: Option<Arc<Projects>>,
+        timeouts: Timeouts,
+        caller: Caller,
+    ) -> Self {
         Self {
             shared,
+            projects,
             timeouts,
             caller,
             open: Vec::new(),
@@ -153,7 +165,8 @@ impl Connection {
         }
     }
 
-    async fn run(mut self, stream: &mut TlsStream<TcpStream>, stop: CancellationToken) {
+    async fn run(mut self, stream: &mut TlsStream<TcpStream>) {
+        let stop = self.shared.stop().clone();
         let streams_max = if self.caller.is_known() {
             STREAMS_MAX
         } else {
@@ -175,7 +188,7 @@ impl Connection {
             () = stop.cancelled() => return,
         };
         debug!("a provider connected");
-        let Err(ended) = self.converse(&mut h2, &tap, &stop).await;
+        let Err(ended) = self.converse(&mut h2, &tap).await;
         match &ended {
             Ended::Closed => debug!("the provider closed"),
             Ended::Http2(error) if error.is_io() => debug!(%error, "the connection broke"),
@@ -195,10 +208,14 @@ impl Connection {
         &mut self,
         h2: &mut h2::server::Connection<S, Bytes>,
         tap: &TapHandle,
-        stop: &CancellationToken,
     ) -> Result<Infallible, Ended> {
         let mut room = self.shared.room();
+        let mut stop = self.shared.stop().clone();
         loop {
+            if self.choose_project() {
+                room = self.shared.room();
+                stop = self.shared.stop().clone();
+            }
             room.mark_unchanged();
             let was_known = self.caller.is_known();
             self.requests
@@ -218,6 +235,32 @@ impl Connection {
                 () = stop.cancelled() => return Err(Ended::Stopped),
             }
         }
+    }
+
+    /// Goes to the project of the team that the next provider token names, as long as none has been valid; whether it is another. A team that has no
+    /// project has no key either, so the token is refused wherever it is looked at.
+    fn choose_project(&mut self) -> bool {
+        let Some(projects) = &self.projects else {
+            return false;
+        };
+        if self.caller.is_known() {
+            self.projects = None;
+            return false;
+        }
+        let project = self
+            .requests
+            .whole
+            .front()
+            .and_then(|first| self.caller.unverified(first.request.authorization()))
+            .and_then(|text| Unverified::parse(text).ok())
+            .and_then(|token| projects.known(Some(token.team())));
+        let Some(shared) = project.map(|project| project.shared()) else {
+            return false;
+        };
+        !Arc::ptr_eq(
+            &std::mem::replace(&mut self.shared, shared.clone()),
+            &shared,
+        )
     }
 
     /// Drives the connection until there is something to do. Safe to cancel.

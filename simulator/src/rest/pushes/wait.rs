@@ -196,7 +196,7 @@ async fn until<T>(
     mut look: impl FnMut(&Inbox) -> Option<T>,
 ) -> Result<Option<T>, Problem> {
     let deadline = Duration::from_secs_f64(seconds);
-    let waiting = wait_for(project.newest(), "the push", deadline, || {
+    let waiting = wait_for(project.changes(), "the push", deadline, || {
         project.inbox(&mut look)
     });
     match desk.stop.run_until_cancelled(waiting).await {

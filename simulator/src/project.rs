@@ -1,0 +1,317 @@
+//! A project: a world of its own, with its own clock. Tests that run at the same time each take one and never see each other.
+//!
+//! Which project a connection belongs to its certificate says: a provider's by the team (its subject's organizational unit, as Apple
+//! issues them), a phone's by its subject's organization, where `apns-certs` writes the team; the default project's where it names none.
+//! A team that is new gets a project at its first connection.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use apns_net::credentials::CertificateInfo;
+use apns_net::tls::Terms;
+use aws_lc_rs::digest::{SHA256, digest};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::clock::{Clock, OutOfRange};
+use crate::event::Page;
+use crate::faults::{Faults, Plan};
+use crate::shared::Shared;
+use crate::wait::{NotInTime, wait_for};
+use crate::world::{Bounds, World};
+
+/// One world of a simulator, with its own clock.
+#[derive(Debug)]
+pub struct Project {
+    name: Arc<str>,
+    start: Start,
+    current: RwLock<Arc<Shared>>,
+    changes: watch::Sender<()>,
+}
+
+/// What a project is like at its start.
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    pub(crate) bounds: Bounds,
+    /// Of each new project; it can be taken.
+    pub(crate) faults: Plan,
+    /// Of the whole simulator: each project draws its tokens from another one.
+    pub(crate) seed: u64,
+    /// Stops the simulator.
+    pub(crate) stop: CancellationToken,
+}
+
+impl Project {
+    fn new(name: &str, start: Start) -> Self {
+        let name: Arc<str> = name.into();
+        let changes = watch::Sender::new(());
+        let mut world = World::new(start.bounds, start.seed_of(&name));
+        world
+            .faults_mut()
+            .load(start.faults.clone())
+            .expect("the simulator has looked whether it can be taken");
+        let shared = Shared::new(
+            name.clone(),
+            world,
+            changes.clone(),
+            start.stop.child_token(),
+        );
+        Self {
+            name,
+            start,
+            current: RwLock::new(Arc::new(shared)),
+            changes,
+        }
+    }
+
+    /// The team it belongs to.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Looks at the world, or changes it; the faces are told.
+    pub fn world<T>(&self, act: impl FnOnce(&mut World, SystemTime) -> T) -> T {
+        self.shared().with(act)
+    }
+
+    /// Looks at what goes wrong on demand, or changes it.
+    pub fn faults<T>(&self, act: impl FnOnce(&mut Faults) -> T) -> T {
+        self.world(|world, _| act(world.faults_mut()))
+    }
+
+    /// At most `max` events with a sequence number above `after`; 0 is before the first.
+    #[must_use]
+    pub fn events(&self, after: u64, max: usize) -> Page {
+        self.world(|world, _| world.events(after, max))
+    }
+
+    /// Waits until `look` sees what it looks for; it looks again after every event. `what` names it in the error.
+    ///
+    /// # Errors
+    ///
+    /// When it does not happen within `deadline`.
+    pub async fn wait_for<T>(
+        &self,
+        what: &str,
+        deadline: Duration,
+        mut look: impl FnMut(&World) -> Option<T>,
+    ) -> Result<T, NotInTime> {
+        let changes = self.changes.subscribe();
+        wait_for(changes, what, deadline, || {
+            self.world(|world, _| look(world))
+        })
+        .await
+    }
+
+    /// Makes it as it was at the start: no phones, no tokens, nothing stored, no feedback, no events, no faults, the real time; keys of provider tokens stay. Its connections
+    /// are closed, as they are when the simulator stops; what they still do nobody sees. Events are numbered on.
+    pub fn reset(&self) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let world = World::after(
+            current.with(|world, _| world.newest_event()),
+            self.start.bounds,
+            self.start.seed_of(&self.name),
+        );
+        let fresh = Shared::new(
+            self.name.clone(),
+            world,
+            self.changes.clone(),
+            self.start.stop.child_token(),
+        );
+        // They are credentials, as certificates are.
+        for key in current.with(|world, _| world.provider_keys()) {
+            fresh.with(|world, _| world.add_provider_key(key));
+        }
+        let old = std::mem::replace(&mut *current, Arc::new(fresh));
+        drop(current);
+        old.stop().cancel();
+        self.changes.send_replace(());
+        info!(project = &*self.name, "reset");
+    }
+
+    /// What time it is in this project.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.shared().now()
+    }
+
+    /// Its clock.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.shared().clock()
+    }
+
+    /// Stops its clock.
+    pub fn freeze(&self) {
+        let Ok(()) = self.shared().set_clock(|clock, real| {
+            clock.freeze(real);
+            Ok::<_, Infallible>(())
+        });
+    }
+
+    /// Moves its clock forward, whether it stands or runs. What is due by then — expiries above all — has happened when this returns.
+    ///
+    /// # Errors
+    ///
+    /// When that is beyond the year 9999; the clock stays as it was.
+    pub fn advance(&self, by: Duration) -> Result<(), OutOfRange> {
+        self.shared()
+            .set_clock(|clock, real| clock.advance(real, by))
+    }
+
+    /// Sets its clock, forward or back, whether it stands or runs.
+    ///
+    /// # Errors
+    ///
+    /// When that is before 1970 or beyond the year 9999; the clock stays as it was.
+    pub fn jump(&self, to: SystemTime) -> Result<(), OutOfRange> {
+        self.shared().set_clock(|clock, real| clock.jump(real, to))
+    }
+
+    /// Has its clock show the real time again.
+    pub fn follow_real_time(&self) {
+        let Ok(()) = self.shared().set_clock(|clock, _| {
+            clock.follow();
+            Ok::<_, Infallible>(())
+        });
+    }
+
+    /// The world as it is now. A connection keeps the one it came to.
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whether nothing would be lost by making it anew.
+    fn is_idle(&self) -> bool {
+        let shared = self.shared();
+        // Ours and its own: no connection has it.
+        Arc::strong_count(&shared) == 2
+            && shared.clock() == Clock::Real
+            && shared.with(|world, _| world.is_empty())
+    }
+}
+
+impl Start {
+    fn seed_of(&self, project: &str) -> u64 {
+        let digest = digest(&SHA256, project.as_bytes());
+        let own = digest.as_ref().first_chunk().copied().unwrap_or_default();
+        self.seed ^ u64::from_be_bytes(own)
+    }
+}
+
+/// The simulator has as many projects as it may have, and each is in use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no room for project {name}: {max} are in use; reset one that is not needed any more")]
+pub struct NoProject {
+    /// The team.
+    pub name: String,
+    /// How many there are.
+    pub max: usize,
+}
+
+/// All projects of a simulator.
+#[derive(Debug)]
+pub(crate) struct Projects {
+    start: Start,
+    max: usize,
+    default: Arc<Project>,
+    others: Mutex<HashMap<Arc<str>, Arc<Project>>>,
+}
+
+impl Projects {
+    /// `default` is the team whose project is there from the start, and to which belongs who names no team; `max` counts it.
+    pub(crate) fn new(default: &str, max: usize, start: Start) -> Self {
+        Self {
+            default: Arc::new(Project::new(default, start.clone())),
+            start,
+            max,
+            others: Mutex::default(),
+        }
+    }
+
+    pub(crate) const fn default_project(&self) -> &Arc<Project> {
+        &self.default
+    }
+
+    /// A team's project, made if it is the first time.
+    pub(crate) fn of(&self, team: Option<&str>) -> Result<Arc<Project>, NoProject> {
+        let mut others = self.others();
+        if let Some(known) = self.find(&others, team) {
+            return Ok(known);
+        }
+        let name = team.unwrap_or_default();
+        if others.len() + 1 >= self.max {
+            let idle = others
+                .values()
+                .find(|project| Arc::strong_count(project) == 1 && project.is_idle())
+                .map(|project| project.name.clone());
+            let Some(idle) = idle else {
+                return Err(NoProject {
+                    name: name.to_owned(),
+                    max: self.max,
+                });
+            };
+            others.remove(&idle);
+        }
+        let project = Arc::new(Project::new(name, self.start.clone()));
+        others.insert(project.name.clone(), project.clone());
+        info!(project = name, "a new project");
+        Ok(project)
+    }
+
+    /// A team's project, if it is there.
+    pub(crate) fn known(&self, team: Option<&str>) -> Option<Arc<Project>> {
+        self.find(&self.others(), team)
+    }
+
+    /// On what terms a provider's certificate is judged in the handshake: by the clock of its team's project, and by its faults. A team without a
+    /// project has the real time.
+    pub(crate) fn terms(&self, certificate: &CertificateInfo, usual: Terms) -> Terms {
+        match self.known(team_of_provider(certificate)) {
+            Some(project) => project.world(|world, now| {
+                world.certificate_terms(now, certificate, Terms { now, ..usual })
+            }),
+            None => usual,
+        }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Project>> {
+        let mut all = vec![self.default.clone()];
+        all.extend(self.others().values().cloned());
+        all
+    }
+
+    fn find(
+        &self,
+        others: &HashMap<Arc<str>, Arc<Project>>,
+        team: Option<&str>,
+    ) -> Option<Arc<Project>> {
+        match team {
+            Some(team) if !team.is_empty() && team != self.default.name() => {
+                others.get(team).cloned()
+            }
+            _ => Some(self.default.clone()),
+        }
+    }
+
+    fn others(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Project>>> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The team a provider's certificate names.
+pub(crate) fn team_of_provider(certificate: &CertificateInfo) -> Option<&str> {
+    certificate.team.as_deref()
+}
+
+/// The team a phone's certificate names.
+pub(crate) fn team_of_device(certificate: &CertificateInfo) -> Option<&str> {
+    certificate.organization.as_deref()
+}
