@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::faults::Plan;
+use crate::knobs::Knobs;
 use crate::world::Bounds;
 
 /// Where to listen, whom to let in, what to keep.
@@ -39,6 +40,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// How much the world of each project keeps.
     pub bounds: Bounds,
+    /// How each project's are set at its start.
+    pub knobs: Knobs,
     /// What goes wrong in each project from its start.
     pub faults: Plan,
     /// The same seed makes the same tokens.
@@ -62,6 +65,7 @@ impl Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             bounds: Bounds::default(),
+            knobs: Knobs::default(),
             faults: Plan::default(),
             seed: fastrand::u64(..),
         }

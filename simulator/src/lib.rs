@@ -24,6 +24,7 @@ pub mod faults;
 mod http;
 pub mod inbox;
 mod io_step;
+pub mod knobs;
 pub mod phone;
 pub mod phone_link;
 mod phones;

@@ -19,6 +19,7 @@ use tracing::info;
 use crate::clock::{Clock, OutOfRange};
 use crate::event::Page;
 use crate::faults::{Faults, Plan};
+use crate::knobs::{Knobs, WrongEnvironment};
 use crate::shared::Shared;
 use crate::wait::{NotInTime, wait_for};
 use crate::world::{Bounds, World};
@@ -38,6 +39,7 @@ pub(crate) struct Start {
     pub(crate) bounds: Bounds,
     /// Of each new project; it can be taken.
     pub(crate) faults: Plan,
+    pub(crate) knobs: Knobs,
     /// Of the whole simulator: each project draws its tokens from another one.
     pub(crate) seed: u64,
     /// Stops the simulator.
@@ -48,7 +50,7 @@ impl Project {
     fn new(name: &str, start: Start) -> Self {
         let name: Arc<str> = name.into();
         let changes = watch::Sender::new(());
-        let mut world = World::new(start.bounds, start.seed_of(&name));
+        let mut world = start.world_after(0, &name);
         world
             .faults_mut()
             .load(start.faults.clone())
@@ -107,15 +109,13 @@ impl Project {
         .await
     }
 
-    /// Makes it as it was at the start: no phones, no tokens, nothing stored, no feedback, no events, no faults, the real time; keys of provider tokens stay. Its connections
+    /// Makes it as it was at the start: no phones, no tokens, nothing stored, no feedback, no events, no faults, the real time, the simulator's knobs;
+    /// keys of provider tokens stay. Its connections
     /// are closed, as they are when the simulator stops; what they still do nobody sees. Events are numbered on.
     pub fn reset(&self) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let world = World::after(
-            current.with(|world, _| world.newest_event()),
-            self.start.bounds,
-            self.start.seed_of(&self.name),
-        );
+        let newest = current.with(|world, _| world.newest_event());
+        let world = self.start.world_after(newest, &self.name);
         let fresh = Shared::new(
             self.name.clone(),
             world,
@@ -131,6 +131,18 @@ impl Project {
         old.stop().cancel();
         self.changes.send_replace(());
         info!(project = &*self.name, "reset");
+    }
+
+    /// How its knobs are set.
+    #[must_use]
+    pub fn knobs(&self) -> Knobs {
+        self.world(|world, _| world.knobs())
+    }
+
+    /// Sets its knobs. Each is looked at when it is needed: [`payload_cap`](Knobs::payload_cap) when a provider connects, the others at every notification
+    /// or handshake.
+    pub fn set_knobs(&self, knobs: Knobs) {
+        self.world(|world, _| world.set_knobs(knobs));
     }
 
     /// What time it is in this project.
@@ -199,10 +211,14 @@ impl Project {
 }
 
 impl Start {
-    fn seed_of(&self, project: &str) -> u64 {
+    /// The world a project starts with, its events numbered on after `event`.
+    fn world_after(&self, event: u64, project: &str) -> World {
         let digest = digest(&SHA256, project.as_bytes());
         let own = digest.as_ref().first_chunk().copied().unwrap_or_default();
-        self.seed ^ u64::from_be_bytes(own)
+        let seed = self.seed ^ u64::from_be_bytes(own);
+        let mut world = World::after(event, self.bounds, seed);
+        world.set_knobs(self.knobs);
+        world
     }
 }
 
@@ -271,14 +287,22 @@ impl Projects {
         self.find(&self.others(), team)
     }
 
-    /// On what terms a provider's certificate is judged in the handshake: by the clock of its team's project, and by its faults. A team without a
-    /// project has the real time.
+    /// On what terms a provider's certificate is judged in the handshake: by the clock of its team's project and by its faults, and in the environment of
+    /// the listener unless a knob lets it in everywhere. A team without a project has the real time.
     pub(crate) fn terms(&self, certificate: &CertificateInfo, usual: Terms) -> Terms {
-        match self.known(team_of_provider(certificate)) {
-            Some(project) => project.world(|world, now| {
-                world.certificate_terms(now, certificate, Terms { now, ..usual })
-            }),
-            None => usual,
+        let project = self.known(team_of_provider(certificate));
+        let (terms, knobs) = project.map_or((usual, self.start.knobs), |project| {
+            project.world(|world, now| {
+                let terms = world.certificate_terms(now, certificate, Terms { now, ..usual });
+                (terms, world.knobs())
+            })
+        });
+        match knobs.wrong_environment {
+            WrongEnvironment::Alert => terms,
+            WrongEnvironment::AcceptClose => Terms {
+                environment: None,
+                ..terms
+            },
         }
     }
 

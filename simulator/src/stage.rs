@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use crate::app_server::{AppServer, AppServerConfig, AppServerError, ProviderApp};
 use crate::dial::Endpoint;
 use crate::faults::Plan;
+use crate::knobs::Knobs;
 use crate::phone::{ActionError, Phone, Types};
 use crate::phone_link::{Line, LinkConfig, PhoneLink};
 use crate::provider_keys::{self, SigningKey};
@@ -48,6 +49,8 @@ pub struct StageOptions {
     pub tls: TlsVersions,
     /// What goes wrong from the start.
     pub faults: Plan,
+    /// How the knobs are set.
+    pub knobs: Knobs,
 }
 
 /// A running simulator with its certificates.
@@ -195,6 +198,7 @@ impl Stage {
             environment: options.environment,
             tls: options.tls,
             faults: options.faults.clone(),
+            knobs: options.knobs,
             ..Config::new(identity, vec![ca.certificate_der().clone()])
         })
         .await?;

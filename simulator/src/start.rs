@@ -56,6 +56,7 @@ impl Simulator {
         let start = Start {
             bounds: config.bounds,
             faults: config.faults.clone(),
+            knobs: config.knobs,
             seed: config.seed,
             stop: stop.clone(),
         };

@@ -206,6 +206,57 @@ fn phones_in_another_process_post_their_tokens_show_a_push_and_end() {
 }
 
 #[test]
+fn without_a_state_folder_certificates_are_kept_in_the_users_and_phones_find_them_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().to_str().unwrap();
+    let ready = folder.path().join("ready.json");
+    let mut service = simulator(&["run", "--port-base", "0", "--phones", "0"])
+        .args(["--ready-file", ready.to_str().unwrap()])
+        .env("HOME", home)
+        .env_remove("XDG_STATE_HOME")
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(service.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let ready: Value = serde_json::from_slice(&std::fs::read(&ready).unwrap()).unwrap();
+    let state = folder.path().join(".local/state/apns-simulator");
+    assert_eq!(ready["ca"], state.join("ca.pem").to_str().unwrap());
+    let phone = simulator(&["phone", "--app", "com.example.Mail", "--team", "TEAM000001"])
+        .args([
+            "--courier",
+            ready["production"]["courier"].as_str().unwrap(),
+        ])
+        .args(["--timeout", "60", "--until", "0"])
+        .env("HOME", home)
+        .env_remove("XDG_STATE_HOME")
+        .output()
+        .unwrap();
+    service.kill().unwrap();
+    service.wait().unwrap();
+    let stderr = String::from_utf8_lossy(&phone.stderr);
+    assert_eq!(phone.status.code(), Some(0), "{stderr}");
+    let nowhere = simulator(&["run"])
+        .env_remove("HOME")
+        .env_remove("XDG_STATE_HOME")
+        .output()
+        .unwrap();
+    assert_fails(&nowhere, 78, "choose one with --state");
+}
+
+#[test]
+fn a_knob_that_cannot_be_turned_so_is_a_usage_error_that_says_what_can_be() {
+    let output = run(&["run", "--knob", "close=softly"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(
+        stderr.contains("close cannot be \"softly\": expected linger or abrupt"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn a_port_in_use_is_said_in_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -245,10 +296,10 @@ fn what_cannot_be_used_is_said_in_one_line_with_its_exit_code() {
     let output = run(&[phone.as_slice(), &credentials].concat());
     assert_fails(&output, 78, "missing.pem");
     for usage in [
-        vec!["run"],
+        vec!["run", "--state"],
         vec!["run", "--state", empty, "--environment", "staging"],
         vec!["run", "--state", empty, "--port-base", "70000"],
-        with(&[]),
+        with(&["--state", "x", "--team"]),
         with(&["--state", "x", "--app", "com.example.Mail:vibrate"]),
         vec!["fly"],
     ] {

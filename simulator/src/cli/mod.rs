@@ -5,6 +5,7 @@ pub(crate) mod phone;
 pub(crate) mod run;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -31,6 +32,9 @@ enum Command {
     /// Runs phones against a service in another process and prints what they show.
     Phone(phone::Arguments),
 }
+
+/// The name of our folder among those of other programs.
+const STATE: &str = "apns-simulator";
 
 /// Does what the process was asked to do.
 #[tokio::main]
@@ -97,6 +101,23 @@ impl From<StageError> for Failure {
     fn from(error: StageError) -> Self {
         Self::caused(error.exit_code(), &error)
     }
+}
+
+/// Where `run` keeps its certificates, and `phone` finds the CA, unless told otherwise: a folder that survives a reboot.
+pub(crate) fn state_folder(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let absolute = |name| {
+        let path = std::env::var_os(name).map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
+    };
+    given
+        .or_else(|| Some(absolute("XDG_STATE_HOME")?.join(STATE)))
+        .or_else(|| Some(absolute("HOME")?.join(".local/state").join(STATE)))
+        .ok_or_else(|| {
+            Failure::new(
+                Code::Config,
+                "there is no home folder for the certificates (HOME is not set): choose one with --state",
+            )
+        })
 }
 
 /// SIGINT or SIGTERM.

@@ -15,7 +15,7 @@ use apns_net::tls::Roots;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{Code, Failure, stop_signal};
+use super::{Code, Failure, state_folder, stop_signal};
 
 /// Lines waiting to be printed; beyond them the phones wait.
 const EVENTS_WAITING_MAX: usize = 1_024;
@@ -25,18 +25,21 @@ const PHONES_MAX: u32 = 10_000;
 /// Options of `apns-simulator phone`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example, with the service running as `apns-simulator run --state .simulator`:
-  apns-simulator phone --courier 127.0.0.1:22002 --state .simulator --app com.example.Mail --app-server http://127.0.0.1:22003
+Example, with the service running as `apns-simulator run`:
+  apns-simulator phone --app com.example.Mail --app-server http://127.0.0.1:22003
 
 Prints a line for each token received, notification shown, badge changed and sound played, until SIGINT. Exits with 69 when \
 --timeout passes before every phone got its tokens.")]
 pub(crate) struct Arguments {
-    /// The courier port of the service
-    #[arg(long, value_name = "HOST:PORT")]
+    /// The courier port of the service, of the sandbox or of production
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:22002")]
     courier: Endpoint,
-    /// The service's state folder, whose CA then issues a certificate for each phone
-    #[arg(long, value_name = "DIR", required_unless_present = "certificate", conflicts_with_all = ["certificate", "key", "ca"])]
+    /// The service's state folder, whose CA issues a certificate for each phone [default: as for `run`]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["certificate", "key", "ca"])]
     state: Option<PathBuf>,
+    /// The team the phones belong to: they are in its project, and see pushes of its providers only
+    #[arg(long, value_name = "TEAM", conflicts_with = "certificate")]
+    team: Option<String>,
     /// A device certificate, for one phone
     #[arg(long, value_name = "PEM", requires = "key", requires = "ca")]
     certificate: Option<PathBuf>,
@@ -145,17 +148,25 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// Who gives the phones their certificates.
 enum Issuer {
-    Ca { ca: Ca, roots: Roots },
-    One { identity: Identity, roots: Roots },
+    Ca {
+        ca: Ca,
+        roots: Roots,
+        team: Option<String>,
+    },
+    One {
+        identity: Identity,
+        roots: Roots,
+    },
 }
 
 impl Issuer {
     fn load(arguments: &Arguments) -> Result<Self, Failure> {
         let unusable = |error: &dyn std::error::Error| Failure::chain(Code::Config, error);
-        if let Some(state) = &arguments.state {
-            let ca = load_ca(state)?;
+        if arguments.certificate.is_none() {
+            let ca = load_ca(&state_folder(arguments.state.clone())?)?;
             let roots = Roots::Certificates(vec![ca.certificate_der().clone()]);
-            return Ok(Self::Ca { ca, roots });
+            let team = arguments.team.clone();
+            return Ok(Self::Ca { ca, roots, team });
         }
         let path = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
         if arguments.count > 1 {
@@ -174,10 +185,12 @@ impl Issuer {
 
     fn identity(&self, name: &str) -> Result<(Identity, Roots), Failure> {
         match self {
-            Self::Ca { ca, roots } => {
-                let minted = ca
-                    .device(name)
-                    .map_err(|error| Failure::chain(Code::Failure, &error))?;
+            Self::Ca { ca, roots, team } => {
+                let minted = match team {
+                    Some(team) => ca.device_of_team(name, team),
+                    None => ca.device(name),
+                };
+                let minted = minted.map_err(|error| Failure::chain(Code::Failure, &error))?;
                 let identity = minted
                     .identity()
                     .map_err(|error| Failure::chain(Code::Failure, &error))?;
@@ -194,7 +207,7 @@ fn load_ca(state: &Path) -> Result<Ca, Failure> {
         let path = state.join(name);
         std::fs::read_to_string(&path).map_err(|error| {
             let line = format_args!(
-                "cannot read {}: {error}; is this the --state folder of `apns-simulator run`?",
+                "cannot read {}: {error}; is this the state folder of `apns-simulator run`, and has it been started?",
                 path.display()
             );
             Failure::new(Code::Config, line)

@@ -7,8 +7,9 @@ use apns_net::credentials::Environment;
 use apns_net::ready::{self, PortBase};
 use apns_net::tls::TlsVersions;
 
-use super::{Code, Failure, stop_signal};
+use super::{Code, Failure, state_folder, stop_signal};
 use crate::faults::{Plan, Rule};
+use crate::knobs::{KnobError, Knobs};
 use crate::stage::{Ready, Stage, StageOptions, phone_name};
 
 const PHONES_MAX: u32 = 1_000;
@@ -25,9 +26,10 @@ there too. Push to every phone with
 
 RUST_LOG=apns_simulator=debug logs a line for every notification and everything phones do.")]
 pub(crate) struct Arguments {
-    /// Folder of the certificates; they are made when they are missing or about to expire
+    /// Folder of the certificates, made when they are missing or about to expire [default: apns-simulator in $XDG_STATE_HOME, else
+    /// in ~/.local/state]
     #[arg(long, value_name = "DIR")]
-    state: PathBuf,
+    state: Option<PathBuf>,
     /// Port of the first listener, the others follow; 0 takes free ports
     #[arg(long, value_name = "N", default_value = "22000")]
     port_base: PortBase,
@@ -43,6 +45,10 @@ pub(crate) struct Arguments {
     /// The environment of phones and app server, and of the first ports: sandbox or production
     #[arg(long, value_name = "ENVIRONMENT", default_value = "sandbox")]
     environment: Environment,
+    /// Do as Apple's servers were also seen to do: command-0-error=id-0, parse-error=255 or =close, close=abrupt,
+    /// wrong-environment=accept-close, dead-token=status-8, payload-cap=256; may be repeated
+    #[arg(long = "knob", value_name = "NAME=VALUE", value_parser = knob)]
+    knobs: Vec<String>,
     /// Speak TLS 1.3 too; a refused certificate is then noticed only at the client's first read
     #[arg(long)]
     tls13: bool,
@@ -60,11 +66,23 @@ pub(crate) struct Arguments {
     log_json: bool,
 }
 
+/// Refuses what cannot be set while the command line is read.
+fn knob(setting: &str) -> Result<String, KnobError> {
+    Knobs::default().set(setting)?;
+    Ok(setting.to_owned())
+}
+
 /// Runs until SIGINT or SIGTERM.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     apns_net::log::init(arguments.log_json);
+    let mut knobs = Knobs::default();
+    for setting in &arguments.knobs {
+        knobs
+            .set(setting)
+            .map_err(|error| Failure::chain(Code::Config, &error))?;
+    }
     let stage = Stage::set_up(StageOptions {
-        state: arguments.state.clone(),
+        state: state_folder(arguments.state.clone())?,
         port_base: arguments.port_base,
         topic: arguments.topic.clone(),
         environment: arguments.environment,
@@ -74,6 +92,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             TlsVersions::Tls12
         },
         faults: plan(&arguments)?,
+        knobs,
     })
     .await?;
     let (binary, feedback) = (stage.simulator().binary(), stage.simulator().feedback());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use apns_net::linger::{Linger, linger};
 use apns_net::listen::Accepted;
 use apns_proto::server::{End, Reply, Session};
-use apns_proto::{ErrorPacket, Identifier, Limits};
+use apns_proto::{ErrorPacket, Identifier};
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -23,6 +23,7 @@ use super::{Door, Visit, part};
 use crate::config::Timeouts;
 use crate::faults::{Action, Face, Injection};
 use crate::io_step::{read_batch, until};
+use crate::knobs::Close;
 use crate::shared::Shared;
 use crate::world::Provider;
 
@@ -42,11 +43,9 @@ pub(crate) async fn serve(door: Door, accepted: Accepted) {
         peer,
         certificate,
     } = visit;
-    let limits = if certificate.is_some_and(|certificate| certificate.is_voip()) {
-        Limits::VOIP
-    } else {
-        Limits::BINARY
-    };
+    let limits = shared
+        .with(|world, _| world.knobs())
+        .limits(certificate.is_some_and(|certificate| certificate.is_voip()));
     let project = shared.name();
     let span = info_span!("provider", %peer, topic = provider.topic(), %environment, project);
     let stop = shared.stop().clone();
@@ -257,9 +256,18 @@ impl Connection {
             debug!(%error, "the answer could not be written");
             return;
         }
-        let lingered = linger(&mut self.stream, Linger::default()).await;
-        let len = self.session.discarded_len() + lingered.dropped_len;
-        debug!(len, end = ?lingered.end, "closed");
+        let mut len = self.session.discarded_len();
+        match self.shared.with(|world, _| world.knobs().close) {
+            Close::Linger => {
+                let lingered = linger(&mut self.stream, Linger::default()).await;
+                len += lingered.dropped_len;
+                debug!(len, end = ?lingered.end, "closed");
+            }
+            Close::Abrupt => {
+                part(&mut self.stream, self.timeouts.write).await;
+                debug!(len, "closed at once");
+            }
+        }
         if len > 0 {
             self.shared
                 .with(|world, now| world.discarded(now, &self.provider, len));

@@ -45,9 +45,19 @@ pub(crate) struct Visit {
 }
 
 impl Door {
-    /// A provider comes in, to the project of its team. `None`: there is no room for another project.
+    /// A provider comes in, to the project of its team. `None`: there is no room for another project, or its certificate is for the other
+    /// environment and the [knob](crate::knobs::WrongEnvironment) let it through the handshake.
     pub(crate) async fn provider(&self, accepted: Accepted) -> Option<Visit> {
-        self.admit(accepted, team_of_provider).await
+        let mut visit = self.admit(accepted, team_of_provider).await?;
+        let certificate = visit.certificate.as_ref()?; // The listener's policy requires one.
+        if certificate.permits(visit.environment) {
+            return Some(visit);
+        }
+        let (peer, environment) = (visit.peer, visit.environment);
+        let certificate = certificate.environments;
+        warn!(%peer, %environment, %certificate, clause = "P-05", "closing without a word: the client certificate is for another environment");
+        part(&mut visit.stream, self.timeouts.stop).await;
+        None
     }
 
     /// A phone comes in. `None`: there is no room for another project.

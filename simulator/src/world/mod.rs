@@ -41,6 +41,7 @@ use crate::clock::Clock;
 pub use crate::event::DeviceId;
 use crate::event::{Dropped, Events, Page, Request, Route, Sent, What};
 use crate::faults::Faults;
+use crate::knobs::{DeadToken, Knobs};
 use crate::provider_api::{ProviderKey, PushType};
 
 /// How much a world holds at most.
@@ -140,6 +141,7 @@ pub enum Wake {
 #[derive(Debug)]
 pub struct World {
     bounds: Bounds,
+    knobs: Knobs,
     rng: fastrand::Rng,
     devices: Vec<DeviceEntry>,
     /// By certificate and environment: production and sandbox are two worlds that share a phone's hardware.
@@ -222,6 +224,7 @@ impl World {
     pub(crate) fn after(event: u64, bounds: Bounds, seed: u64) -> Self {
         Self {
             bounds,
+            knobs: Knobs::default(),
             rng: fastrand::Rng::with_seed(seed),
             devices: Vec::new(),
             by_certificate: HashMap::new(),
@@ -247,19 +250,28 @@ impl World {
     ) -> Pushed {
         self.expire(now);
         let Provider { topic, environment } = provider;
-        let found = match self.find(&notification.token, topic, *environment) {
+        let found = self
+            .find(&notification.token, topic, *environment)
+            .map_err(|unfound| unfound.to_string())
+            .and_then(|found| match self.knobs.dead_token {
+                DeadToken::Status8 if found.gone.is_some() => {
+                    Err("the app is gone, and the knob dead-token is at status-8".to_owned())
+                }
+                _ => Ok(found),
+            });
+        let found = match found {
             Ok(found) => found,
-            Err(unfound) => {
+            Err(why) => {
                 let (status, clause) = (Status::INVALID_TOKEN, "P-37");
                 let request = request(provider, notification);
+                let packet = self.knobs.answer(notification.answer_identifier(), status);
                 self.events.record(
                     now,
                     What::Rejected {
                         request,
-                        // Command 0 has no answer [P-39].
-                        status: notification.answer_identifier().map(|_| status),
+                        status: packet.map(|packet| packet.status),
                         clause,
-                        why: unfound.to_string(),
+                        why,
                     },
                 );
                 return Pushed::Answer(Answer::Rejected { status, clause });
@@ -396,7 +408,10 @@ impl World {
             now,
             What::Rejected {
                 request,
-                status: malformed.answer().map(|packet| packet.status),
+                status: self
+                    .knobs
+                    .answer_fault(malformed.answer_identifier(), malformed.fault)
+                    .map(|packet| packet.status),
                 clause: if malformed.farewell() {
                     "P-44"
                 } else {
@@ -470,6 +485,17 @@ impl World {
     #[must_use]
     pub fn newest_event(&self) -> u64 {
         self.events.newest()
+    }
+
+    /// How its knobs are set.
+    #[must_use]
+    pub fn knobs(&self) -> Knobs {
+        self.knobs
+    }
+
+    /// Sets its knobs.
+    pub fn set_knobs(&mut self, knobs: Knobs) {
+        self.knobs = knobs;
     }
 
     /// Whether nothing has happened in it.

@@ -68,6 +68,8 @@ pub(super) enum Why {
     Malformed {
         seq: u64,
         malformed: Malformed,
+        /// What it is answered with; `None` is a bare close.
+        status: Option<Status>,
     },
     Fault {
         seq: u64,
@@ -89,12 +91,16 @@ impl Why {
                 let identifier = notification.answer_identifier();
                 info!(seq, ?identifier, token = %notification.token, %status, clause, "refused a notification");
             }
-            Self::Malformed { seq, malformed } if malformed.farewell() => {
+            Self::Malformed { seq, malformed, .. } if malformed.farewell() => {
                 debug!(seq, clause = "P-44", "the provider said farewell");
             }
-            Self::Malformed { seq, malformed } => {
+            Self::Malformed {
+                seq,
+                malformed,
+                status,
+            } => {
                 let (fault, clause) = (malformed.fault, malformed.fault.clause());
-                match malformed.status {
+                match status {
                     Some(status) => {
                         warn!(seq, reason = %fault, %status, clause, "refused a malformed notification");
                     }
@@ -166,13 +172,15 @@ impl Judge<'_> {
                     return waited.then.map(|then| self.end(waited.seq, then));
                 }
                 Pushed::Answer(Answer::Rejected { status, clause }) => {
+                    let identifier = waited.notification.answer_identifier();
+                    let packet = self.world.knobs().answer(identifier, status);
                     let why = Why::Refused {
                         seq: waited.seq,
                         notification: waited.notification,
                         status,
                         clause,
                     };
-                    return Some(self.answer(waited.seq, Some(status), why));
+                    return Some(self.answer(waited.seq, packet, why));
                 }
                 Pushed::Wait(_) if Instant::now() < waited.until => {
                     *waiting = Some(waited);
@@ -237,12 +245,22 @@ impl Judge<'_> {
 
     fn malformed(&mut self, seq: u64, malformed: Malformed) -> Next {
         self.world.malformed(self.now, self.provider, &malformed);
-        self.answer(seq, malformed.status, Why::Malformed { seq, malformed })
+        let knobs = self.world.knobs();
+        let packet = knobs.answer_fault(malformed.answer_identifier(), malformed.fault);
+        let why = Why::Malformed {
+            seq,
+            malformed,
+            status: packet.map(|packet| packet.status),
+        };
+        self.answer(seq, packet, why)
     }
 
-    /// The newest can always be answered, once; and it is only the newest that is judged.
-    fn answer(&mut self, seq: u64, status: Option<Status>, why: Why) -> Next {
-        let reply = self.session.answer(seq, status).unwrap_or(Reply::Close);
+    /// The newest can always be answered, once; and it is only the newest that is judged. What is said is the world's word.
+    fn answer(&mut self, seq: u64, packet: Option<ErrorPacket>, why: Why) -> Next {
+        let reply = match self.session.answer(seq, packet.map(|packet| packet.status)) {
+            Some(_) => packet.map_or(Reply::Close, Reply::Packet),
+            None => Reply::Close,
+        };
         Next::End(Last::Reply(reply), why)
     }
 }

@@ -12,6 +12,7 @@ use apns_net::credentials::Environment;
 use apns_net::ready::PortBase;
 use apns_net::tls::TlsVersions;
 use apns_simulator::app_server::AppServer;
+use apns_simulator::knobs::Knobs;
 use apns_simulator::phone_link::{AppServerUrl, Line, PhoneLink};
 use apns_simulator::stage::{Ready, Stage, StageOptions, phone_name};
 use data_encoding::HEXLOWER;
@@ -53,6 +54,7 @@ impl House {
             environment: ENVIRONMENT,
             tls: TlsVersions::Tls12,
             faults: apns_simulator::faults::Plan::default(),
+            knobs: Knobs::default(),
         })
         .await?;
         let gateway = Gateway::start(gateway_config(&stage, &folder, base)?).await?;
