@@ -30,7 +30,20 @@ pub(super) fn next(files: &[Inspected], together: &[Finding]) -> Next {
             locked.commands.first().cloned(),
         );
     }
-    complete(files).unwrap_or_else(|| incomplete(files))
+    complete(files)
+        .or_else(|| incomplete(files))
+        .unwrap_or_else(|| {
+            let warning = findings().find(|finding| finding.severity == Severity::Warning);
+            warning.map_or_else(
+                || next_is("nothing: all is well", None),
+                |warning| {
+                    next_is(
+                        "see to the warning above",
+                        warning.commands.first().cloned(),
+                    )
+                },
+            )
+        })
 }
 
 fn next_is(what: impl Into<String>, commands: impl IntoIterator<Item = String>) -> Next {
@@ -90,7 +103,7 @@ fn complete(files: &[Inspected]) -> Option<Next> {
 }
 
 /// One half of a pair, or something that comes before it.
-fn incomplete(files: &[Inspected]) -> Next {
+fn incomplete(files: &[Inspected]) -> Option<Next> {
     let first = |kind: PartKind| {
         files
             .iter()
@@ -98,34 +111,27 @@ fn incomplete(files: &[Inspected]) -> Next {
             .map(|file| (Word(&file.report.name), file.is_store()))
     };
     if let Some((request, _)) = first(PartKind::Request) {
-        return next_is(
+        return Some(next_is(
             "have the portal issue a certificate for the signing request",
             [format!(
                 "apns-certs issue --csr {request} --app-id com.example.App --kind development"
             )],
-        );
+        ));
     }
     if let Some((certificate, _)) = first(PartKind::Leaf) {
-        return next_is(
+        return Some(next_is(
             "see whether your private key belongs to it",
             [format!("apns-certs inspect {certificate} PUSH.P12")],
-        );
+        ));
     }
-    match first(PartKind::Key) {
-        Some((store, true)) => next_is(
-            "put the portal's certificate to it",
-            [format!(
-                "apns-certs pem --p12 {store} --cert aps_developer_identity.cer"
-            )],
-        ),
-        Some((key, false)) => next_is(
-            "put the portal's certificate to it",
-            [format!(
-                "apns-certs pem --key {key} --cert aps_developer_identity.cer"
-            )],
-        ),
-        None => next_is("nothing: all is well", None),
-    }
+    let (key, is_store) = first(PartKind::Key)?;
+    let option = if is_store { "--p12" } else { "--key" };
+    Some(next_is(
+        "put the portal's certificate to it",
+        [format!(
+            "apns-certs pem {option} {key} --cert aps_developer_identity.cer"
+        )],
+    ))
 }
 
 fn certificates(file: &Inspected) -> impl Iterator<Item = &Part> {

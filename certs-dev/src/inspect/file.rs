@@ -290,7 +290,7 @@ impl Inspection<'_> {
                 "its name says that it is not encrypted, and it is: `openssl pkcs12 -nocerts` without -nodes encrypts what it \
                  writes, under a new passphrase",
             )
-            .mend("apns-certs pem --p12 PUSH.P12 --cert aps_developer_identity.cer")
+            .mend("apns-certs pem --p12 PUSH.P12 --cert aps_developer_identity.cer --force")
             .mend(format!("openssl pkcs12 -in PUSH.P12 -nocerts -nodes -out {}", self.file()))
         } else {
             Finding::new(

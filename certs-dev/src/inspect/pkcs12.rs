@@ -16,12 +16,15 @@ pub(super) fn inspect(inspection: &mut Inspection<'_>, store: &[u8]) {
         Ok(outline) => outline,
         Err(error) => return inspection.find(failure(&error, inspection.name)),
     };
-    construction(inspection, &outline);
     let opened = match inspection.password {
         Some(password) => pkcs12::open(store, password),
         // It may be protected by nothing, or by the empty password.
         None => pkcs12::open(store, ""),
     };
+    let lacks_certificate = opened
+        .as_ref()
+        .is_ok_and(|opened| opened.certificates.is_empty());
+    construction(inspection, &outline, lacks_certificate);
     match opened {
         Ok(opened) => {
             if outline.protections().next().is_some()
@@ -90,9 +93,14 @@ fn contents(inspection: &mut Inspection<'_>, opened: &Pkcs12) {
 }
 
 /// What there is to say of how it is protected.
-fn construction(inspection: &mut Inspection<'_>, outline: &Outline) {
+fn construction(inspection: &mut Inspection<'_>, outline: &Outline, lacks_certificate: bool) {
     let file = inspection.name.to_owned();
     let file = Word(&file);
+    let to_pem = if lacks_certificate {
+        format!("apns-certs pem --p12 {file} --cert aps_developer_identity.cer")
+    } else {
+        format!("apns-certs pem --p12 {file}")
+    };
     let encryption = || {
         let parts = outline
             .parts
@@ -110,7 +118,7 @@ fn construction(inspection: &mut Inspection<'_>, outline: &Outline) {
                     rc2.name
                 ),
             )
-            .mend(format!("apns-certs pem --p12 {file}"))
+            .mend(to_pem.clone())
             .mend("apns-certs p12 --cert ck.pem --key ck.pem")
             .mend(format!(
                 "openssl pkcs12 -legacy -in {file} -nodes -out all.pem"
@@ -135,7 +143,7 @@ fn construction(inspection: &mut Inspection<'_>, outline: &Outline) {
                 "encrypted with AES or sealed with SHA-256: Java before 8u301, Keychain before macOS 13 and OpenSSL before 1.0 \
                  do not open it; --compat writes what they read",
             )
-            .mend(format!("apns-certs pem --p12 {file}"))
+            .mend(to_pem)
             .mend("apns-certs p12 --cert ck.pem --key ck.pem --compat"),
         );
     }

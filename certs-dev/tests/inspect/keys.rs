@@ -97,6 +97,11 @@ fn an_encrypted_key_is_recognised_in_both_forms_and_opened_in_the_newer() {
         Severity::Warning
     );
     assert!(matches!(report.files[0].items[..], [Item::EncryptedKey(_)]));
+    assert_eq!(report.next.what, "see to the warning above");
+    assert_eq!(
+        report.next.commands,
+        ["openssl pkey -in traditional.pem -out unencrypted.pem"]
+    );
 
     bench.write("key.pem", bench.read("push_noenc.pem"));
     let report = bench.look_with("key.pem", "secret");

@@ -71,6 +71,13 @@ fn a_key_alone_and_a_certificate_alone_are_told_apart() {
         "a PKCS#12 store with a private key alone"
     );
     assert_eq!(find(&report, Code::KeyOnly).severity, Severity::Warning);
+    // Every command that makes PEM of it has a certificate to put to the key.
+    for command in report.findings().flat_map(|finding| &finding.commands) {
+        assert!(
+            !command.contains("pem --p12") || command.contains("--cert"),
+            "{command}"
+        );
+    }
     assert!(
         find(&bench.look("push.p12"), Code::Locked)
             .message
