@@ -7,7 +7,8 @@ use std::time::Duration;
 use apns_proto::{Identifier, Status};
 
 use super::text::RuleText;
-use super::{Action, RuleError, STALL_MAX, magic};
+use super::{Action, RuleError, STALL_MAX};
+use crate::provider_api::Reason;
 
 const REFUSED_STREAM: u32 = 7;
 /// What refuses unless a rule says otherwise.
@@ -159,7 +160,7 @@ impl RuleText {
 
     fn reason(&self) -> Result<Action, RuleError> {
         let reason = self.text("reason", self.reason.as_ref())?;
-        let known = magic::Reason::named(&reason).map_or(400, |reason| reason.http.into());
+        let known = Reason::named(&reason).map_or(400, |reason| reason.status().into());
         let range = || RuleError::Range {
             key: "status",
             range: "from 200 to 599 for the action `reason`",

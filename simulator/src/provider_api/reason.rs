@@ -77,6 +77,14 @@ impl Reason {
         Self::Shutdown,
     ];
 
+    /// The reason of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.to_string() == name)
+    }
+
     /// The `:status` it comes with.
     #[must_use]
     pub const fn status(self) -> u16 {
@@ -188,6 +196,11 @@ mod tests {
         all.dedup();
         assert_eq!(all.len(), Reason::Shutdown as usize + 1);
         assert_eq!(Reason::BadDeviceToken.to_string(), "BadDeviceToken");
+        assert_eq!(
+            Reason::named("BadDeviceToken"),
+            Some(Reason::BadDeviceToken)
+        );
+        assert_eq!(Reason::named("BadToken"), None);
     }
 
     #[test]
