@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all, secrets readable by their owner alone from their first byte.
 
 use std::fs::{DirBuilder, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Who may read a file.
@@ -29,6 +29,58 @@ pub fn write(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
+}
+
+/// No certificate, key or store of them comes near this.
+pub const FILE_LEN_MAX: u64 = 1024 * 1024;
+
+/// Why a file was not read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// The system would not.
+    #[error("cannot be read")]
+    Io(#[from] io::Error),
+    /// A folder.
+    #[error("is a folder")]
+    Folder,
+    /// A pipe, a device or a socket, which may never end.
+    #[error("is not a regular file")]
+    NotRegular,
+    /// Larger than [`FILE_LEN_MAX`].
+    #[error("has {len} bytes")]
+    TooLarge {
+        /// Its size in bytes.
+        len: u64,
+    },
+}
+
+/// Reads a whole file, up to [`FILE_LEN_MAX`].
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is larger.
+pub fn read(path: &Path) -> Result<Vec<u8>, Unreadable> {
+    // Before it is opened: opening a pipe waits for its other end.
+    let metadata = path.metadata()?;
+    if metadata.is_dir() {
+        return Err(Unreadable::Folder);
+    }
+    if !metadata.is_file() {
+        return Err(Unreadable::NotRegular);
+    }
+    let too_large = |len| Unreadable::TooLarge { len };
+    if metadata.len() > FILE_LEN_MAX {
+        return Err(too_large(metadata.len()));
+    }
+    let mut bytes = Vec::new();
+    // It may have grown since.
+    File::open(path)?
+        .take(FILE_LEN_MAX + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_LEN_MAX {
+        return Err(too_large(bytes.len() as u64));
+    }
+    Ok(bytes)
 }
 
 /// A folder that one process at a time writes to.

@@ -2,7 +2,7 @@
 
 use super::finding::{Code, Finding};
 use super::kind::{Content, ObjectKind};
-use super::source::Unreadable;
+use crate::files::Unreadable;
 use crate::shell::Word;
 
 /// What to say of a file that was not read.

@@ -48,7 +48,7 @@ pub use finding::{Code, Finding, Severity};
 pub use key::Key;
 pub use report::{EncryptedKey, FileReport, Item, Next, Report};
 pub use role::Role;
-pub use source::{FILE_LEN_MAX, Source, Unreadable};
+pub use source::Source;
 pub use verdict::{Answer, Verdict};
 pub use words::{State, Validity};
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use apns_certs::inspect::{Code, FILE_LEN_MAX, Report, Severity, Source};
+use apns_certs::files::FILE_LEN_MAX;
+use apns_certs::inspect::{Code, Report, Severity, Source};
 
 use super::support::{Bench, ca, codes, find, look, look_at};
 
