@@ -24,6 +24,7 @@ use crate::files::{self, Access, Folder};
 use crate::mint::MintError;
 use crate::portal::{Issued, Order, Portal, PortalError, Serial};
 
+const STATE: &str = "portal.json";
 /// The layout of `portal.json`.
 const VERSION: u32 = 1;
 /// No portal grows to this: a larger file is not one of ours.
@@ -50,12 +51,17 @@ pub struct PortalDir {
     portal: Portal,
 }
 
+/// Whether certificates were issued by the portal in a folder, if there is one; yes where that cannot be told.
+pub(crate) fn has_issued(folder: &Path) -> bool {
+    look(folder).map_or(true, |portal| !portal.certificates().is_empty())
+}
+
 /// Looks at the portal in a folder; where there is none, it is a new one. Nothing is written.
 ///
 /// # Errors
 /// The state cannot be read or is damaged.
 pub fn look(folder: &Path) -> Result<Portal, PortalDirError> {
-    read_state(&folder.join("portal.json")).map(Option::unwrap_or_default)
+    read_state(&folder.join(STATE)).map(Option::unwrap_or_default)
 }
 
 /// Reads a certificate that the portal in this folder has issued, as DER.
@@ -87,7 +93,7 @@ impl PortalDir {
             path: folder.to_owned(),
             source,
         })?;
-        let state = read_state(&folder.path().join("portal.json"))?;
+        let state = read_state(&folder.path().join(STATE))?;
         let ca = match read_ca(folder.path())? {
             Some(ca) => ca,
             None if state.is_some() => {
@@ -156,7 +162,7 @@ impl PortalDir {
     }
 
     fn keep(&mut self, portal: Portal) -> Result<(), PortalDirError> {
-        let path = self.folder.path().join("portal.json");
+        let path = self.folder.path().join(STATE);
         if portal == self.portal && path.exists() {
             return Ok(());
         }

@@ -7,9 +7,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use apns_certs::dev::{self, DevError, DevOptions, DevSet};
-use apns_certs::{Ca, KeyKind, Kind, Minted, PushCertificate, Validity};
+use apns_certs::portal::Order;
+use apns_certs::portal_dir::PortalDir;
+use apns_certs::{Ca, KeyKind, Kind, Minted, PushCertificate, Validity, csr};
 use apns_net::credentials::Identity;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
 use tempfile::TempDir;
@@ -370,6 +373,24 @@ fn the_ca_of_a_portal_is_taken_up_and_never_replaced() {
         set.load_ca().unwrap().certificate_der(),
         ca.certificate_der()
     );
+}
+
+#[test]
+fn a_damaged_ca_is_not_made_anew_where_a_portal_has_issued_with_it() {
+    let (folder, set) = with_set();
+    let request = csr::create("dev@example.com", "Example Push", KeyKind::P256).unwrap();
+    let request = csr::read(request.request_pem.as_bytes()).unwrap();
+    PortalDir::open(folder.path())
+        .unwrap()
+        .issue(&request, &Order::new(Kind::Mdm, None), SystemTime::now())
+        .unwrap();
+    fs::write(&set.ca, "damaged").unwrap();
+    let before = fs::read(&set.provider).unwrap();
+    let error = dev::load_or_write(folder.path(), &options()).unwrap_err();
+    assert!(matches!(error, DevError::PortalCa { .. }), "{error}");
+    assert!(error.to_string().contains("ca.pem"), "{error}");
+    assert_eq!(fs::read(&set.ca).unwrap(), b"damaged");
+    assert_eq!(fs::read(&set.provider).unwrap(), before);
 }
 
 #[test]

@@ -37,7 +37,8 @@ pub(super) fn ca(set: &DevSet) -> Result<Ca, Unfit> {
     present(&set.ca_key)?;
     let ca = set.load_ca().map_err(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
-        unfit(format!("{error}: {}", cause.unwrap_or_default()))
+        let cause = cause.unwrap_or_else(|| error.to_string());
+        unfit(format!("{} cannot be used ({cause})", set.ca.display()))
     })?;
     let certificate = CertificateInfo::parse(ca.certificate_der()).map_err(unfit)?;
     still_valid(&certificate, &set.ca)?;

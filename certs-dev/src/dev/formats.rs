@@ -57,17 +57,18 @@ impl Formats {
         }
     }
 
-    /// Every file, with who may read it.
+    /// Every file, with who may read it, in the order they are written. The certificate's PEM is the last: it says that the others
+    /// are of the same pair.
     fn files(&self) -> [(&Path, Access); 8] {
         [
             (&self.request, Access::Public),
             (&self.cer, Access::Public),
-            (&self.certificate, Access::Public),
             (&self.key, Access::Secret),
             (&self.combined, Access::Secret),
             (&self.key_store, Access::Secret),
             (&self.store, Access::Secret),
             (&self.compat_store, Access::Secret),
+            (&self.certificate, Access::Public),
         ]
     }
 }
@@ -83,7 +84,6 @@ pub fn write_formats(set: &DevSet) -> Result<Formats, DevError> {
     let formats = Formats::new(folder.path());
     let cert_pem = files::read(&set.provider)?;
     let complete = formats.files().iter().all(|(path, _)| path.exists());
-    // Everything is made of this certificate at once: one file stands for all.
     if complete && std::fs::read_to_string(&formats.certificate).is_ok_and(|text| text == cert_pem)
     {
         return Ok(formats);
@@ -110,17 +110,14 @@ pub fn write_formats(set: &DevSet) -> Result<Formats, DevError> {
     let made: [Vec<u8>; 8] = [
         request.into_bytes(),
         identity.chain()[0].to_vec(),
-        cert_pem.clone().into_bytes(),
         key_pem.clone().into_bytes(),
         format!("{cert_pem}{key_pem}").into_bytes(),
         store(false, Profile::Compat)?,
         store(true, Profile::Modern)?,
         store(true, Profile::Compat)?,
+        cert_pem.into_bytes(),
     ];
-    // The certificate's PEM goes last: it says that the others are of the same pair.
-    let mut files: Vec<_> = formats.files().into_iter().zip(&made).collect();
-    files.sort_by_key(|((path, _), _)| *path == formats.certificate);
-    for ((path, access), bytes) in files {
+    for ((path, access), bytes) in formats.files().into_iter().zip(&made) {
         files::write_bytes(path, bytes, access)?;
     }
     let readme = files::readme(set, Made::EveryForm);

@@ -26,6 +26,7 @@ use crate::ca::Ca;
 use crate::files::{Access, Folder};
 use crate::mint::{KeyKind, MintError};
 use crate::pkcs12::WriteError;
+use crate::portal_dir;
 use crate::push::{Kind, PushCertificate};
 use check::Unfit;
 use files::Made;
@@ -134,10 +135,10 @@ pub fn write(folder: &Path, options: &DevOptions) -> Result<DevSet, DevError> {
 
 /// Uses the set in the folder if it is complete, fits the options and is valid for another week; otherwise mints one
 /// and logs why. The CA is kept as long as it is good, so that clients that trust it need no change, and so that what the
-/// portal of this folder has issued is believed.
+/// portal of this folder has issued is believed; once that has issued something it is never made anew.
 ///
 /// # Errors
-/// As [`write()`].
+/// As [`write()`]; or the CA of a portal in this folder cannot be used.
 pub fn load_or_write(folder: &Path, options: &DevOptions) -> Result<DevSet, DevError> {
     let folder = files::open(folder)?;
     let set = DevSet::new(folder.path(), options);
@@ -145,6 +146,11 @@ pub fn load_or_write(folder: &Path, options: &DevOptions) -> Result<DevSet, DevE
     files::refuse_foreign(&set, ca.as_ref().ok())?;
     let ca = match ca {
         Ok(ca) => ca,
+        Err(unfit) if portal_dir::has_issued(folder.path()) => {
+            return Err(DevError::PortalCa {
+                why: unfit.to_string(),
+            });
+        }
         Err(unfit) => {
             log_minting(&folder, "a development CA and its certificates", &unfit);
             return mint(&folder, &Ca::with_key(options.keys)?, options);
@@ -233,6 +239,14 @@ pub enum DevError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Certificates of a portal in the same folder would be believed no longer.
+    #[error(
+        "the portal in this folder has signed certificates with its CA, and {why}: restore the CA from a backup, or choose another folder"
+    )]
+    PortalCa {
+        /// What is wrong with the CA.
+        why: String,
     },
     /// The folder holds somebody's own certificates.
     #[error("{} is there already and not ours to overwrite: choose another folder", path.display())]
