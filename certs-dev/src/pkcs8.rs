@@ -12,7 +12,7 @@ const EC: &[u8] = &oid!(raw 1.2.840.10045.2.1);
 /// A private key that cannot be brought into another form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the private key does not say what kind it is: convert it with `openssl pkcs8 -topk8 -nodes -in KEY -out FILE`"
+    "the private key does not say what kind it is: convert it with `openssl pkcs8 -topk8 -nocrypt -in KEY -out FILE`"
 )]
 pub struct UnknownKind;
 

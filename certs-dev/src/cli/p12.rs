@@ -34,8 +34,8 @@ pub(crate) struct Arguments {
     /// The name inside: Java's alias, the name in Keychain [default: the certificate's common name].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Protect it so that old programs can read it too: Keychain before macOS 12, Java before 8, PHP and node with
-    /// OpenSSL before 1.0. Triple DES and SHA-1 instead of AES-256 and SHA-256.
+    /// Protect it so that old programs can read it too: Keychain of macOS 14 and before, Java before 8u301, PHP and node
+    /// with OpenSSL before 1.0. Triple DES and SHA-1 instead of AES-256 and SHA-256.
     #[arg(long)]
     compat: bool,
     /// Another name for the file.

@@ -140,7 +140,7 @@ fn construction(inspection: &mut Inspection<'_>, outline: &Outline, lacks_certif
         inspection.find(
             Finding::new(
                 Code::ModernEncryption,
-                "encrypted with AES or sealed with SHA-256: Java before 8u301, Keychain before macOS 13 and OpenSSL before 1.0 \
+                "encrypted with AES or sealed with SHA-256: Java before 8u301, Keychain of macOS 14 and before, and OpenSSL before 1.0 \
                  do not open it; --compat writes what they read",
             )
             .mend(to_pem)
