@@ -1,7 +1,7 @@
 //! One connection, from its first notification to what became of the last.
 
 use std::cmp;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use apns_proto::Status;
 use apns_proto::client::{Fate, Outcome, Surprise};
@@ -9,10 +9,11 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::aside::{ATTEMPTS_MAX, Charged, Due, Offence};
+use super::aside::{ATTEMPTS_MAX, Due, Offence};
+use super::backlog::Backlog;
 use super::{Dispatcher, Lone};
-use crate::contract::{Pushed, expired};
-use crate::store::{End as RowEnd, Row, StoreDown};
+use crate::contract::Pushed;
+use crate::store::StoreDown;
 use crate::upstream::binary::{Bare, End, Event, Link};
 use crate::upstream::schedule::{Closed, Ended};
 use crate::verdict::Verdict;
@@ -31,7 +32,7 @@ impl Dispatcher {
         let mut stop_by = None;
         let end = loop {
             let now = Instant::now();
-            self.settling.advance();
+            self.backlog.settling.advance();
             match stop_by {
                 Some(by) if link.pending_len() == 0 || by <= now => break None,
                 Some(_) => {}
@@ -48,9 +49,9 @@ impl Dispatcher {
                     }
                     Event::Ended(end) => break Some(end),
                 },
-                settled = self.settling.committed() => settled?,
-                arrived = self.stock.arrival() => arrived?,
-                row = self.probe.answer() => self.probe_with(row?),
+                drawn = self.backlog.turn() => if let Some(row) = drawn? {
+                    self.lone = Some(Lone { row, probe: true, sent: false });
+                },
                 () = sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
                 () = stop.cancelled(), if stop_by.is_none() => stop_by = Some(now + self.quiet + STOP_MARGIN),
             }
@@ -60,15 +61,14 @@ impl Dispatcher {
             None => {
                 let unconfirmed = link.close().await.resend.len();
                 info!(unconfirmed, "closed");
-                self.counters.unknown_outcomes.add(unconfirmed as u64);
+                self.backlog
+                    .counters
+                    .unknown_outcomes
+                    .add(unconfirmed as u64);
             }
         }
-        self.settling.finish().await?;
         self.lone = None;
-        self.probe.forget();
-        self.stock.rewind();
-        self.aside.rewind();
-        Ok(())
+        self.backlog.start_again().await
     }
 
     /// Sends what may be sent now, and asks for what is missing for that.
@@ -83,24 +83,18 @@ impl Dispatcher {
                 if let Err(error) = link.send(&lone.row) {
                     let row = lone.row.id;
                     self.lone = None;
-                    self.unsendable(row, &error);
+                    self.backlog.unsendable(row, &error);
                 }
             }
             return;
         }
-        if self.is_held() {
-            let at = *self.probe_at.get_or_insert(now + self.probe_interval);
-            if at <= now && !self.probe.is_under_way() {
-                self.probe_at = Some(now + self.probe_interval);
-                let (store, app) = (self.store.clone(), self.app.id);
-                self.probe.start(async move { store.random_row(app).await });
-            }
-            return;
+        if self.backlog.is_held() {
+            return self.backlog.draw(now);
         }
-        self.probe_at = None;
         let cautious = self.schedule.on_probation();
-        while link.room() && self.settling.len() < self.window {
-            let Some(Due { row, alone }) = self.next_row(now) else {
+        while link.room() {
+            let alone = self.may_send_alone();
+            let Some(Due { row, alone }) = self.backlog.next(now, alone) else {
                 break;
             };
             if alone || cautious {
@@ -112,54 +106,15 @@ impl Dispatcher {
                 return self.feed(link, now);
             }
             if let Err(error) = link.send(&row) {
-                self.unsendable(row.id, &error);
+                self.backlog.unsendable(row.id, &error);
             }
         }
-        // A page from the oldest row on has to see every settlement: what a probe delivered would be in it otherwise.
-        let is_late = self.stock.is_rewound() && self.settling.len() > 0;
-        if !is_late && !self.aside.is_full() {
-            self.stock.fetch();
-        }
-    }
-
-    /// The next notification whose turn it is. Those whose time is over are settled on the way [order contract, rule 9].
-    fn next_row(&mut self, now: Instant) -> Option<Due> {
-        let today = SystemTime::now();
-        loop {
-            let due = match self.aside.due(now.into_std(), self.may_send_alone()) {
-                Some(due) => due,
-                None => {
-                    let row = self.stock.take()?;
-                    let Some(row) = self.aside.pass(row) else {
-                        continue;
-                    };
-                    Due { row, alone: false }
-                }
-            };
-            if !expired(&due.row, today) {
-                return Some(due);
-            }
-            self.expire(&due.row);
-        }
+        self.backlog.fetch();
     }
 
     fn may_send_alone(&self) -> bool {
-        self.lone_turn || self.stock.is_dry() || self.aside.is_full()
-    }
-
-    /// A row for an app on hold.
-    fn probe_with(&mut self, row: Option<Row>) {
-        let Some(row) = row else { return };
-        if expired(&row, SystemTime::now()) {
-            return self.expire(&row);
-        }
-        info!(row = %row.id, token = %row.token, "probing");
-        self.counters.probes.add(1);
-        self.lone = Some(Lone {
-            row,
-            probe: true,
-            sent: false,
-        });
+        let Backlog { stock, aside, .. } = &self.backlog;
+        self.lone_turn || stock.is_dry() || aside.is_full()
     }
 
     /// When something is to be done although nothing happens.
@@ -170,11 +125,12 @@ impl Dispatcher {
             .filter(|_| lone_waits)
             .map(|since| since + self.quiet);
         let due = self
+            .backlog
             .aside
             .next_due(self.may_send_alone())
             .map(Instant::from_std);
         // What is due already waits for something else: for room, or for its turn.
-        [lone, due, self.probe_at, stop_by]
+        [lone, due, self.backlog.probe_at(), stop_by]
             .into_iter()
             .flatten()
             .filter(|&at| at > now)
@@ -182,22 +138,10 @@ impl Dispatcher {
     }
 
     fn delivered(&mut self, pushed: &Pushed) {
-        self.settling.judge(pushed, Verdict::Delivered);
-        self.aside.settled(pushed.row);
+        self.backlog.settling.judge(pushed, Verdict::Delivered);
+        self.backlog.aside.settled(pushed.row);
         self.lone.take_if(|lone| lone.row.id == pushed.row);
         self.lone_turn = true;
-    }
-
-    fn expire(&mut self, row: &Row) {
-        self.aside.settled(row.id);
-        self.settling.end(row.id, RowEnd::Expired);
-    }
-
-    /// Nothing that was accepted is too long for a frame; should it be, nothing can mend it.
-    fn unsendable(&mut self, row: crate::store::RowId, error: &apns_proto::TooLong) {
-        error!(%row, %error, "a notification does not fit into a frame");
-        let reason = format!("it does not fit into a frame: {error}");
-        self.settling.end(row, RowEnd::GivenUp { reason });
     }
 
     /// Settles what became of everything on a connection that ended.
@@ -221,7 +165,10 @@ impl Dispatcher {
             self.surprised(surprise);
         }
         if fate == Fate::Unknown {
-            self.counters.unknown_outcomes.add(resend.len() as u64);
+            self.backlog
+                .counters
+                .unknown_outcomes
+                .add(resend.len() as u64);
             progress |= self.charge_the_lone_one(end);
         }
         self.schedule.ended(Ended::Closed(Closed {
@@ -239,14 +186,14 @@ impl Dispatcher {
     /// Applies the verdict on the notification an error packet names. Says whether that was its end.
     fn rejected(&mut self, pushed: &Pushed, status: Status) -> bool {
         let verdict = Verdict::of_binary(status);
-        if self.settling.judge(pushed, verdict) {
-            self.aside.settled(pushed.row);
+        if self.backlog.settling.judge(pushed, verdict) {
+            self.backlog.aside.settled(pushed.row);
             return true;
         }
         match verdict {
             Verdict::Retry { .. } => {
                 let reason = format!("upstream answered status {status} {ATTEMPTS_MAX} times");
-                self.charge(pushed, Offence::Answer, reason)
+                self.backlog.charge(pushed, Offence::Answer, reason)
             }
             _ => false,
         }
@@ -268,27 +215,12 @@ impl Dispatcher {
         self.lone_turn = false;
         let reason =
             "the upstream closes the connection whenever this notification is sent".to_owned();
-        self.charge(&Pushed::from(&lone.row), Offence::Close, reason)
-    }
-
-    fn charge(&mut self, pushed: &Pushed, offence: Offence, reason: String) -> bool {
-        let now = Instant::now().into_std();
-        match self.aside.charge(pushed.row, offence, now, fastrand::f64()) {
-            Charged::Again { attempts } => {
-                debug!(row = %pushed.row, token = %pushed.token, attempts, ?offence, "to be tried again later");
-                false
-            }
-            Charged::Spent => {
-                warn!(row = %pushed.row, token = %pushed.token, reason, "given up");
-                self.aside.settled(pushed.row);
-                self.settling.end(pushed.row, RowEnd::GivenUp { reason });
-                true
-            }
-        }
+        self.backlog
+            .charge(&Pushed::from(&lone.row), Offence::Close, reason)
     }
 
     fn surprised(&self, surprise: Surprise) {
-        self.counters.surprises.add(1);
+        self.backlog.counters.surprises.add(1);
         match surprise {
             Surprise::AlreadyConfirmed { behind } => error!(
                 behind,

@@ -12,6 +12,7 @@
 //! notification has cost a connection before, or the app is on hold and probes. A bare close then says something about it.
 
 mod aside;
+mod backlog;
 mod drive;
 mod settling;
 mod stock;
@@ -19,42 +20,29 @@ mod stock;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
-use self::aside::Aside;
-use self::settling::Settling;
-use self::stock::Stock;
+use self::backlog::Backlog;
 use crate::app::App;
-use crate::call::Call;
 use crate::config::AppConfig;
-use crate::counters::Counters;
 use crate::shared::Shared;
-use crate::store::{Row, Store, StoreDown};
+use crate::store::{Row, StoreDown};
 use crate::upstream::binary::Link;
 use crate::upstream::connect::{ConnectError, Connector};
 use crate::upstream::schedule::{Ended, Schedule};
 
 /// What an app's pushes go through.
 pub(crate) struct Dispatcher {
-    app: Arc<App>,
-    store: Store,
-    counters: Arc<Counters>,
+    backlog: Backlog,
     connector: Connector,
     quiet: Duration,
     window: usize,
-    probe_interval: Duration,
     schedule: Schedule,
-    stock: Stock,
-    aside: Aside,
-    settling: Settling,
     lone: Option<Lone>,
     /// A notification that has to be sent alone gets its turn only when others had theirs in between.
     lone_turn: bool,
-    probe: Call<Result<Option<Row>, StoreDown>>,
-    /// When the next one is due, while the app is on hold.
-    probe_at: Option<Instant>,
 }
 
 /// A notification that is sent alone.
@@ -73,27 +61,14 @@ impl Dispatcher {
         shared: &Shared,
     ) -> Self {
         let upstream = &config.upstream;
-        let (base, max) = (upstream.backoff_base, upstream.backoff_max);
-        let now = Instant::now();
-        let store = shared.store.clone();
-        // An app that was on hold before the restart is tried at once: somebody may have seen to it.
-        let probe_at = app.rules().held().map(|_| now);
         Self {
-            stock: Stock::new(Arc::clone(&app), store.clone()),
-            settling: Settling::new(Arc::clone(&app), store.clone(), shared.open.clone()),
-            app,
-            store,
-            counters: Arc::clone(&shared.counters),
+            backlog: Backlog::new(app, config, shared),
             connector,
             quiet: upstream.quiet_period,
             window: upstream.window,
-            probe_interval: config.probe_interval,
-            schedule: Schedule::new(base, max),
-            aside: Aside::new(base, max, now.into_std()),
+            schedule: Schedule::new(upstream.backoff_base, upstream.backoff_max),
             lone: None,
             lone_turn: true,
-            probe: Call::none(),
-            probe_at,
         }
     }
 
@@ -101,7 +76,7 @@ impl Dispatcher {
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), StoreDown> {
         let App {
             topic, environment, ..
-        } = &*self.app;
+        } = &*self.backlog.app;
         let span = info_span!("upstream", topic, %environment, address = %self.connector.address);
         async {
             while let Some(link) = self.connect(&stop).await? {
@@ -126,7 +101,7 @@ impl Dispatcher {
             let problem = match connected {
                 Ok(stream) => {
                     info!("connected");
-                    self.counters.upstream_connections.add(1);
+                    self.backlog.counters.upstream_connections.add(1);
                     return Ok(Some(Link::new(
                         stream,
                         self.quiet,
@@ -136,7 +111,7 @@ impl Dispatcher {
                 }
                 Err(problem) => problem,
             };
-            self.counters.upstream_failures.add(1);
+            self.backlog.counters.upstream_failures.add(1);
             self.schedule.ended(Ended::Unreachable);
             let source = std::error::Error::source(&problem);
             match problem {
@@ -154,14 +129,6 @@ impl Dispatcher {
     ) -> Result<(), StoreDown> {
         warn!(?alert, "the upstream refuses our certificate");
         let reason = format!("the upstream refuses the app's certificate (alert {alert:?})");
-        if self.settling.hold(reason) {
-            // The first connection that is let in again is tried at once.
-            self.probe_at = Some(Instant::now());
-        }
-        self.settling.finish().await
-    }
-
-    fn is_held(&self) -> bool {
-        self.app.rules().held().is_some()
+        self.backlog.hold(reason).await
     }
 }

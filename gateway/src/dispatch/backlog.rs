@@ -1,0 +1,178 @@
+//! An app's backlog on its way upstream, whatever protocol is spoken there: what is paged, what is set aside, what is settled,
+//! and the probes of an app on hold.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
+
+use super::aside::{Aside, Charged, Due, Offence};
+use super::settling::Settling;
+use super::stock::Stock;
+use crate::app::App;
+use crate::call::Call;
+use crate::config::AppConfig;
+use crate::contract::{Pushed, expired};
+use crate::counters::Counters;
+use crate::shared::Shared;
+use crate::store::{End, Row, RowId, Store, StoreDown};
+
+/// One app's.
+pub(super) struct Backlog {
+    pub(super) app: Arc<App>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) stock: Stock,
+    pub(super) aside: Aside,
+    pub(super) settling: Settling,
+    store: Store,
+    window: usize,
+    probe_interval: Duration,
+    probe: Call<Result<Option<Row>, StoreDown>>,
+    /// When the next one is due, while the app is on hold.
+    probe_at: Option<Instant>,
+}
+
+impl Backlog {
+    pub(super) fn new(app: Arc<App>, config: &AppConfig, shared: &Shared) -> Self {
+        let upstream = &config.upstream;
+        let now = Instant::now();
+        let store = shared.store.clone();
+        // An app that was on hold before the restart is tried at once: somebody may have seen to it.
+        let probe_at = app.rules().held().map(|_| now);
+        Self {
+            stock: Stock::new(Arc::clone(&app), store.clone()),
+            aside: Aside::new(upstream.backoff_base, upstream.backoff_max, now.into_std()),
+            settling: Settling::new(Arc::clone(&app), store.clone(), shared.open.clone()),
+            app,
+            counters: Arc::clone(&shared.counters),
+            store,
+            window: upstream.window,
+            probe_interval: config.probe_interval,
+            probe: Call::none(),
+            probe_at,
+        }
+    }
+
+    /// Goes on with what the store was asked. Gives out the row that was drawn for a probe, if its time is not over. Can be dropped and
+    /// called again.
+    pub(super) async fn turn(&mut self) -> Result<Option<Row>, StoreDown> {
+        tokio::select! {
+            settled = self.settling.committed() => settled?,
+            arrived = self.stock.arrival() => arrived?,
+            row = self.probe.answer() => return Ok(row?.and_then(|row| self.drawn(row))),
+        }
+        Ok(None)
+    }
+
+    /// Whether nothing may be sent but probes.
+    pub(super) fn is_held(&self) -> bool {
+        self.app.rules().held().is_some()
+    }
+
+    /// The next notification whose turn it is; for an app that is not on hold. Those whose time is over are settled on the way [order contract, rule 9].
+    pub(super) fn next(&mut self, now: Instant, may_send_alone: bool) -> Option<Due> {
+        self.probe_at = None;
+        if self.settling.len() >= self.window {
+            return None;
+        }
+        let today = SystemTime::now();
+        loop {
+            let due = match self.aside.due(now.into_std(), may_send_alone) {
+                Some(due) => due,
+                None => {
+                    let row = self.stock.take()?;
+                    let Some(row) = self.aside.pass(row) else {
+                        continue;
+                    };
+                    Due { row, alone: false }
+                }
+            };
+            if !expired(&due.row, today) {
+                return Some(due);
+            }
+            self.expire(&due.row);
+        }
+    }
+
+    /// Asks for the next page, if it is time.
+    pub(super) fn fetch(&mut self) {
+        // A page from the oldest row on has to see every settlement: what a probe delivered would be in it otherwise.
+        let is_late = self.stock.is_rewound() && self.settling.len() > 0;
+        if !is_late && !self.aside.is_full() {
+            self.stock.fetch();
+        }
+    }
+
+    /// Draws a row to probe with, if it is time; [`Backlog::turn`] gives it out.
+    pub(super) fn draw(&mut self, now: Instant) {
+        let at = *self.probe_at.get_or_insert(now + self.probe_interval);
+        if at <= now && !self.probe.is_under_way() {
+            self.probe_at = Some(now + self.probe_interval);
+            let (store, app) = (self.store.clone(), self.app.id);
+            self.probe.start(async move { store.random_row(app).await });
+        }
+    }
+
+    /// When the next probe is due.
+    pub(super) const fn probe_at(&self) -> Option<Instant> {
+        self.probe_at
+    }
+
+    fn drawn(&mut self, row: Row) -> Option<Row> {
+        if expired(&row, SystemTime::now()) {
+            self.expire(&row);
+            return None;
+        }
+        info!(row = %row.id, token = %row.token, "probing");
+        self.counters.probes.add(1);
+        Some(row)
+    }
+
+    fn expire(&mut self, row: &Row) {
+        self.aside.settled(row.id);
+        self.settling.end(row.id, End::Expired);
+    }
+
+    /// Nothing that was accepted is too long for upstream; should it be, nothing can mend it.
+    pub(super) fn unsendable(&mut self, row: RowId, problem: &dyn std::error::Error) {
+        error!(%row, %problem, "a notification cannot be sent");
+        let reason = format!("it cannot be sent: {problem}");
+        self.settling.end(row, End::GivenUp { reason });
+    }
+
+    /// Charges a notification an attempt; says whether that was its last, and it is given up for `reason`.
+    pub(super) fn charge(&mut self, pushed: &Pushed, offence: Offence, reason: String) -> bool {
+        let now = Instant::now().into_std();
+        match self.aside.charge(pushed.row, offence, now, fastrand::f64()) {
+            Charged::Again { attempts } => {
+                debug!(row = %pushed.row, token = %pushed.token, attempts, ?offence, "to be tried again later");
+                false
+            }
+            Charged::Spent => {
+                warn!(row = %pushed.row, token = %pushed.token, reason, "given up");
+                self.aside.settled(pushed.row);
+                self.settling.end(pushed.row, End::GivenUp { reason });
+                true
+            }
+        }
+    }
+
+    /// Puts the app on hold for what is no notification's fault. Someone must act.
+    pub(super) async fn hold(&mut self, reason: String) -> Result<(), StoreDown> {
+        if self.settling.hold(reason) {
+            // The first connection that is let in again is tried at once.
+            self.probe_at = Some(Instant::now());
+        }
+        self.settling.finish().await
+    }
+
+    /// Settles all there is, then starts again with the oldest row.
+    pub(super) async fn start_again(&mut self) -> Result<(), StoreDown> {
+        self.settling.finish().await?;
+        self.probe.forget();
+        self.stock.rewind();
+        self.aside.rewind();
+        Ok(())
+    }
+}
