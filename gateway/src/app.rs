@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use apns_net::credentials::Environment;
 use tokio::sync::watch;
 
-use crate::contract::{self, AppOptions};
+use crate::contract::{self, AppOptions, Mode};
 use crate::store::{AppId, AppState, Committed};
 
 /// One app of the configuration.
@@ -14,6 +14,8 @@ pub(crate) struct App {
     pub(crate) id: AppId,
     pub(crate) topic: String,
     pub(crate) environment: Environment,
+    /// How its backends are answered.
+    pub(crate) mode: Mode,
     /// Queued notifications from which on its backends are not read.
     pub(crate) backlog_rows_max: u64,
     /// As of the newest commit.
@@ -33,6 +35,7 @@ impl App {
             id: state.id,
             topic,
             environment,
+            mode: options.mode,
             backlog_rows_max,
             committed: state.committed.clone(),
             rules: Mutex::new(contract::App::new(state, options)),

@@ -4,7 +4,8 @@
 //! read ─▶ take ─▶ append, wait for the commit ─▶ answer due? ──no──▶ read
 //! ```
 //!
-//! Nothing is read while a commit is awaited or the backlog is full: TCP slows the backend down. Nothing is written before
+//! Nothing is read while a commit is awaited, the backlog is full, or what was accepted has to be settled first (mode `exact`):
+//! TCP slows the backend down. Nothing is written before
 //! everything received ahead of it is durable.
 
 use std::sync::Arc;
@@ -56,7 +57,7 @@ pub(crate) async fn serve(
         name: backend,
         shared,
         connection,
-        receipt: Receipt::new(limits, shared.frame_timeout),
+        receipt: Receipt::new(app.mode, limits, shared.frame_timeout),
         buf: BytesMut::new(),
         registered: shared.open.register(connection),
         peer_closed: false,
@@ -85,8 +86,10 @@ enum Event {
     Closed,
     /// The backlog had no room and has now.
     Room,
-    /// The newest notification was refused upstream.
+    /// Something became of a notification.
     Late(Late),
+    /// What had to be settled first has had its time.
+    Waited,
     /// A frame begun is not complete in time [P-19].
     Overdue,
     /// The daemon stops.
@@ -103,27 +106,22 @@ impl Backend<'_> {
         let mut touched = Instant::now();
         loop {
             match self.event(touched, drain_by).await {
-                Event::Read => {
-                    touched = Instant::now();
-                    if let Some((reply, why)) = self.take().await? {
-                        return self.answer(reply, why).await;
-                    }
-                    if self.peer_closed {
-                        return self.close().await;
-                    }
-                }
+                Event::Read => touched = Instant::now(),
                 Event::Closed => {
                     self.peer_closed = true;
                     return self.close().await;
                 }
                 Event::Room => self.receipt.resumed(Instant::now().into_std()),
                 Event::Late(Late { seq, status, .. }) => {
-                    if let Some(reply) = self.receipt.late(seq, status) {
-                        info!(seq, %status, "the newest notification was refused upstream");
+                    let now = Instant::now().into_std();
+                    if let Some(reply) = self.receipt.late(seq, status, now) {
+                        let status = status.map(tracing::field::display);
+                        info!(seq, status, "the newest notification was refused upstream");
                         self.shared.counters.late_answers.add(1);
                         return self.answer(reply, None).await;
                     }
                 }
+                Event::Waited => self.receipt.waited(Instant::now().into_std()),
                 Event::Overdue => {
                     if let Some(overdue) = self.receipt.tick(Instant::now().into_std()) {
                         warn!(%overdue, clause = "P-19", "closed");
@@ -139,25 +137,33 @@ impl Backend<'_> {
                 }
                 Event::TimeUp => return self.shut_down().await,
             }
+            if let Some((reply, why)) = self.take().await? {
+                return self.answer(reply, why).await;
+            }
+            if self.peer_closed {
+                return self.close().await;
+            }
         }
     }
 
     /// Waits for what comes next. Can be dropped at any await: what was read is in the buffer.
     async fn event(&mut self, touched: Instant, drain_by: Option<Instant>) -> Event {
         let has_room = self.app.has_room();
+        let waits_until = self.receipt.waits_until().map(Instant::from_std);
+        let reads = has_room && waits_until.is_none();
         let overdue = self
             .receipt
             .deadline()
             .map(Instant::from_std)
-            .filter(|_| has_room);
+            .filter(|_| reads);
         // Whoever is in the middle of a frame, or kept waiting by us, is not idle.
         let idle = drain_by
-            .filter(|_| has_room && self.buf.is_empty())
+            .filter(|_| reads && self.buf.is_empty())
             .map(|_| touched + self.shared.shutdown.idle);
         tokio::select! {
             biased;
             late = self.registered.late() => Event::Late(late),
-            read = read_some(&mut self.stream, &mut self.buf), if has_room => match read {
+            read = read_some(&mut self.stream, &mut self.buf), if reads => match read {
                 Ok(0) => Event::Closed,
                 Ok(_) => Event::Read,
                 Err(error) => {
@@ -166,6 +172,7 @@ impl Backend<'_> {
                 }
             },
             () = self.app.room(), if !has_room => Event::Room,
+            () = at(waits_until), if waits_until.is_some() => Event::Waited,
             () = at(overdue), if overdue.is_some() => Event::Overdue,
             () = self.shared.drain.cancelled(), if drain_by.is_none() => Event::Drain,
             () = at(idle), if idle.is_some() => Event::Idle,
@@ -194,7 +201,7 @@ impl Backend<'_> {
             }
             let told = match batch.stop {
                 None => None,
-                Some(_) if self.has_closed().await => {
+                Some(_) if self.receipt.reads_ahead() && self.has_closed().await => {
                     self.receipt.peer_closed();
                     None
                 }
@@ -296,7 +303,7 @@ impl Backend<'_> {
             shared.counters.never_readers.add(1);
             warn!(
                 "this backend does not read answers: what it sends behind a bad notification is lost. The remedy is \
-                 on_reject = \"continue\", which a later version will support"
+                 on_reject = \"continue\""
             );
         }
         Ok(())

@@ -184,6 +184,7 @@ async fn open_app(setup: &AppSetup, config: &Config, store: &Store) -> Result<Ar
         warn!(app.topic, %app.environment, reason, "the app is still on hold");
     }
     let options = AppOptions {
+        mode: app.mode(),
         trust_after: app.trust_after.into(),
         dead_tokens_max: config.store.dead_tokens_max,
     };

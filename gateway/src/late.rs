@@ -1,4 +1,4 @@
-//! Open connections, where a late rejection of their newest notification can still be told (order contract, rule 4).
+//! Open connections, where what became of their newest notification can still be told (order contract, rules 4 and 8).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,7 +56,7 @@ impl OpenConnections {
 }
 
 impl Registered {
-    /// The newest late rejection, once there is one that was not returned before.
+    /// The newest word on one of its notifications, once there is one that was not returned before.
     pub(crate) async fn late(&mut self) -> Late {
         loop {
             self.late
@@ -86,12 +86,12 @@ mod tests {
         Late {
             connection,
             seq,
-            status: Status::INVALID_TOKEN,
+            status: Some(Status::INVALID_TOKEN),
         }
     }
 
     #[tokio::test]
-    async fn a_connection_hears_of_its_newest_late_rejection_only() {
+    async fn a_connection_hears_of_its_newest_notification_only() {
         let open = OpenConnections::default();
         let mut one = open.register(1);
         let _other = open.register(2);

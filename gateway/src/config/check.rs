@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use apns_net::credentials::Environment;
 
-use super::{AppConfig, Config, ConfigError, HostPort, OnReject, defaults};
+use super::{AppConfig, Config, ConfigError, HostPort, OnReject, UpstreamKind, defaults};
 
 /// Something in a config that works as written but hardly as meant.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,6 +25,15 @@ pub enum Warning {
         /// Its environment.
         environment: Environment,
     },
+    /// In mode `exact` every notification costs a quiet period of the binary upstream.
+    SlowExact {
+        /// The app.
+        topic: String,
+        /// Its environment.
+        environment: Environment,
+        /// How long each takes, at the least.
+        each: Duration,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -34,6 +43,15 @@ impl fmt::Display for Warning {
                 f,
                 "app {topic}: Apple closed {address} on 2021-03-31; notifications stay queued until app.upstream.address \
                  names a server that answers"
+            ),
+            Self::SlowExact {
+                topic,
+                environment,
+                each,
+            } => write!(
+                f,
+                "app {topic} ({environment}): on_reject = \"exact\" over a binary upstream accepts one notification in {each:?} on \
+                 each connection, because only silence confirms one there: use \"next-time\", or expect that"
             ),
             Self::NoFeedback { topic, environment } => write!(
                 f,
@@ -110,12 +128,8 @@ impl Config {
                     "{name} has no listener: add [listen.{environment}]"
                 ));
             }
-            if app.on_reject != OnReject::NextTime {
-                return refuse(format!(
-                    "{name}: this on_reject is not yet supported: use \"next-time\""
-                ));
-            }
             let upstream = &app.upstream;
+            positive("app.answer_wait", app.answer_wait)?;
             positive("app.probe_interval", app.probe_interval)?;
             positive("app.upstream.quiet_period", upstream.quiet_period)?;
             positive("app.upstream.connect_timeout", upstream.connect_timeout)?;
@@ -179,6 +193,13 @@ fn warnings(app: &AppConfig) -> Vec<Warning> {
         warnings.push(Warning::NoFeedback {
             topic: app.topic.clone(),
             environment: app.environment,
+        });
+    }
+    if app.on_reject == OnReject::Exact && upstream.kind == UpstreamKind::Binary {
+        warnings.push(Warning::SlowExact {
+            topic: app.topic.clone(),
+            environment: app.environment,
+            each: upstream.quiet_period.min(app.answer_wait),
         });
     }
     for address in [Some(push), feedback].into_iter().flatten() {

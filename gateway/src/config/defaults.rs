@@ -10,6 +10,10 @@ pub(super) const fn trust_after() -> u32 {
     10
 }
 
+pub(super) const fn answer_wait() -> Duration {
+    Duration::from_secs(2)
+}
+
 pub(super) const fn probe_interval() -> Duration {
     Duration::from_secs(60)
 }

@@ -22,6 +22,7 @@ pub use self::check::Warning;
 pub use self::error::ConfigError;
 use self::error::{one_line, place};
 pub use self::host_port::{HostPort, NotAHostPort};
+use crate::contract::Mode;
 
 /// Everything the operator decides.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -159,6 +160,9 @@ pub struct AppConfig {
     /// What a backend is told when upstream refuses a token.
     #[serde(default)]
     pub on_reject: OnReject,
+    /// In mode `exact`: how long a notification keeps those behind it waiting at most.
+    #[serde(default = "defaults::answer_wait", with = "duration")]
+    pub answer_wait: Duration,
     /// Deliveries since the upstream last changed before its word on a bad token is believed; 0 switches the guard off.
     #[serde(default = "defaults::trust_after")]
     pub trust_after: u32,
@@ -180,15 +184,27 @@ impl AppConfig {
             topic: topic.into(),
             environment,
             on_reject: OnReject::default(),
+            answer_wait: defaults::answer_wait(),
             trust_after: defaults::trust_after(),
             probe_interval: defaults::probe_interval(),
             upstream,
         }
     }
+
+    /// How its backends are answered.
+    pub(crate) const fn mode(&self) -> Mode {
+        match self.on_reject {
+            OnReject::NextTime => Mode::NextTime,
+            OnReject::Continue => Mode::Continue,
+            OnReject::Exact => Mode::Exact {
+                answer_wait: self.answer_wait,
+            },
+        }
+    }
 }
 
 /// What a backend is told when upstream refuses a token.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnReject {
     /// Nothing now; status 8 the next time it sends to this token.

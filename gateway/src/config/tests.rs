@@ -207,13 +207,13 @@ fn a_value_that_does_not_fit_is_refused_with_what_to_do() {
         ("kind = \"binary\"", "", "missing field `kind`"),
         (
             "on_reject = \"next-time\"",
-            "on_reject = \"exact\"",
-            "not yet supported: use \"next-time\"",
+            "on_reject = \"never\"",
+            "unknown variant `never`",
         ),
         (
-            "on_reject = \"next-time\"",
-            "on_reject = \"continue\"",
-            "not yet supported",
+            "answer_wait = \"2s\"",
+            "answer_wait = \"0s\"",
+            "app.answer_wait is zero",
         ),
         ("pin = \"00:", "pin = \"0x", "not a SHA-256 fingerprint"),
         ("tls = \"1.2\"", "tls = \"1.1\"", "unknown variant `1.1`"),

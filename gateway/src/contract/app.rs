@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use apns_proto::{Status, Token};
 
 use super::dead_tokens::{DeadTokens, Known};
+use super::mode::Mode;
 use crate::store::{
     AppState, DeadTokenChange, End, Row, RowId, Settle, Settlement, Trust, unix_seconds,
 };
@@ -23,6 +24,8 @@ const RECENT: u32 = 5;
 /// What the operator may choose about an app.
 #[derive(Clone, Copy, Debug)]
 pub struct AppOptions {
+    /// How its backends are answered.
+    pub mode: Mode,
     /// Deliveries after which upstream's bad-token verdicts are believed; 0 believes all of them from the first on. An entry
     /// answers only after a later delivery all the same.
     pub trust_after: u64,
@@ -33,6 +36,7 @@ pub struct AppOptions {
 impl Default for AppOptions {
     fn default() -> Self {
         Self {
+            mode: Mode::default(),
             trust_after: 10,
             dead_tokens_max: 1_000_000,
         }
@@ -79,21 +83,22 @@ impl From<&Row> for Pushed {
 pub struct Judged {
     /// To be stored; none where the row stays queued.
     pub settlement: Option<Settlement>,
-    /// To be told, after the settlement is stored, if its connection finds that it still can be (rule 4).
+    /// To be told, after the settlement is stored, to the connection it came on.
     pub late: Option<Late>,
     /// To be logged, and counted.
     pub alarm: Option<Alarm>,
 }
 
-/// A rejection on its way to the connection the notification came on: [`Receipt::late`](super::Receipt::late) decides.
+/// What became of a notification, on its way to the connection that it came on: [`Receipt::late`](super::Receipt::late) decides
+/// whether that can still be told (rule 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Late {
     /// The connection.
     pub connection: u64,
     /// The notification's place on it.
     pub seq: u64,
-    /// What upstream said.
-    pub status: Status,
+    /// The status of a rejection; none where there is nothing to say, and what waits behind it may go on.
+    pub status: Option<Status>,
 }
 
 /// Something a person should know.
@@ -163,6 +168,20 @@ impl App {
 
     /// What upstream's answer to a push means. Judge answers in the order of the rows.
     pub fn judge(&mut self, pushed: &Pushed, verdict: Verdict, now: SystemTime) -> Judged {
+        let mut judged = self.judge_push(pushed, verdict, now);
+        match self.options.mode {
+            Mode::NextTime => {}
+            Mode::Continue => judged.late = None,
+            Mode::Exact { .. } => {
+                if judged.settlement.is_some() {
+                    judged.late = judged.late.or_else(|| late(pushed, None));
+                }
+            }
+        }
+        judged
+    }
+
+    fn judge_push(&mut self, pushed: &Pushed, verdict: Verdict, now: SystemTime) -> Judged {
         match verdict {
             Verdict::Delivered => self.delivered(pushed),
             Verdict::BadToken { status, lifetime } => {
@@ -173,7 +192,7 @@ impl App {
                 self.answered(false);
                 Judged {
                     settlement: Some(rejected(pushed, status, refusal(status))),
-                    late: late(pushed, status),
+                    late: late(pushed, Some(status)),
                     alarm: None,
                 }
             }
@@ -244,6 +263,9 @@ impl App {
 
     /// What to answer about a token at once, if anything.
     pub(super) fn known_bad(&mut self, token: &Token, now: u64) -> Option<Known> {
+        if self.options.mode == Mode::Continue {
+            return None;
+        }
         self.dead_tokens.answer(token, now, self.trust.vouched)
     }
 
@@ -286,7 +308,7 @@ impl App {
         let told = disbelief.is_none() && self.held.is_none();
         Judged {
             settlement: Some(rejected(pushed, status, reason)),
-            late: late(pushed, status).filter(|_| told),
+            late: late(pushed, Some(status)).filter(|_| told),
             alarm: held.or_else(|| disbelief.map(Alarm::NotBelieved)),
         }
     }
@@ -350,7 +372,7 @@ fn rejected(pushed: &Pushed, status: Status, reason: String) -> Settlement {
     }
 }
 
-fn late(pushed: &Pushed, status: Status) -> Option<Late> {
+fn late(pushed: &Pushed, status: Option<Status>) -> Option<Late> {
     let Pushed {
         connection, seq, ..
     } = *pushed;

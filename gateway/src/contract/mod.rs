@@ -1,6 +1,6 @@
 //! The order contract: what a backend is told, when, and what becomes of the rest. Pure: no clock, socket or file.
 //!
-//! The rules are those of `order-contract.md`; the numbers cited are its. Mode `next-time` is what is here.
+//! The rules are those of `order-contract.md`; the numbers cited are its. [`Mode`] says which answers an app's backends get.
 //!
 //! **Towards the backend**: one [`Receipt`] per connection.
 //!
@@ -10,6 +10,8 @@
 //!                            read ahead ≤ 20 ms, ≤ 1 MiB for the peer's close
 //!                               │ closed: peer_closed, take the rest        │ open: answer, write, linger
 //! ```
+//!
+//! In mode `exact` a batch is one notification, and the next one is taken when that is settled: [`Receipt::waits_until`].
 //!
 //! Everything [`Receipt::take`] returns is in one batch, the notification that is answered last: appending the batch *is*
 //! the barrier, and nothing may be written to the backend before the append has answered. Lines for the log: a row with
@@ -26,12 +28,14 @@
 
 mod app;
 mod dead_tokens;
+mod mode;
 mod receipt;
 mod silence;
 
 use std::time::SystemTime;
 
 pub use app::{Alarm, App, AppOptions, Disbelief, Judged, Late, Pushed};
+pub use mode::Mode;
 pub use receipt::{Batch, Receipt, Stop, Why};
 pub use silence::{AnsweredEnd, Silence};
 

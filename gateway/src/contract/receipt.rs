@@ -1,4 +1,4 @@
-//! One backend's connection: what is accepted, what is answered, what nobody can be told (rules 1 to 4, 11).
+//! One backend's connection: what is accepted, what is answered, what nobody can be told (rules 1 to 4, 8, 11).
 
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
@@ -8,14 +8,18 @@ use apns_proto::{ErrorPacket, Fault, Identifier, Limits, Malformed, Notification
 use bytes::{Bytes, BytesMut};
 
 use super::app::App;
+use super::mode::Mode;
 use crate::store::{AtOnce, NewRow, RejectedAtOnce, unix_seconds};
 
 /// What has come on one connection and what may still be said on it.
 #[derive(Debug)]
 pub struct Receipt {
+    mode: Mode,
     session: Session,
     /// The connection ends at this one, unless it turns out that nobody is there to be told.
     stopped: Option<Stop>,
+    /// In mode `exact`: until when nothing more is taken, unless the newest notification reaches its end before.
+    waits_until: Option<Instant>,
     /// The newest notification taken, if it could be answered: command 0 has no answer [P-39].
     answerable: Option<u64>,
     /// The identifier of the newest accepted notification, if that had one.
@@ -83,10 +87,12 @@ impl fmt::Display for Why {
 
 impl Receipt {
     /// A new connection. A frame has `frame_timeout` from its first byte to its last [P-19].
-    pub fn new(limits: Limits, frame_timeout: Duration) -> Self {
+    pub fn new(mode: Mode, limits: Limits, frame_timeout: Duration) -> Self {
         Self {
+            mode,
             session: Session::new(limits, frame_timeout),
             stopped: None,
+            waits_until: None,
             answerable: None,
             accepted: None,
             peer_closed: false,
@@ -94,8 +100,8 @@ impl Receipt {
         }
     }
 
-    /// Takes what is in `buf`, up to the first notification that has to be answered before anything behind it is accepted.
-    /// Nothing while a [`Stop`] is undecided; once the connection is over `buf` is emptied, and counted as discarded [P-40].
+    /// Takes what is in `buf`, up to the first notification that has to be answered, or in mode `exact` to be settled, before
+    /// anything behind it is accepted. Nothing while a [`Stop`] is undecided or the connection [waits](Self::waits_until); once the connection is over `buf` is emptied, and counted as discarded [P-40].
     pub fn take(
         &mut self,
         buf: &mut BytesMut,
@@ -106,11 +112,17 @@ impl Receipt {
         let mut batch = Batch::default();
         let accepted_at = unix_seconds(accepted_at);
         while self.stopped.is_none()
+            && self.waits_until.is_none()
             && let Some(step) = self.session.receive(buf, now)
         {
             match step {
                 Step::Notification { seq, notification } => {
                     let row = self.notification(seq, notification, accepted_at, app);
+                    if let Mode::Exact { answer_wait } = self.mode
+                        && row.end.is_none()
+                    {
+                        self.waits_until = Some(now + answer_wait);
+                    }
                     batch.rows.push(row);
                 }
                 Step::Malformed { seq, malformed } => {
@@ -124,9 +136,18 @@ impl Receipt {
         batch
     }
 
+    /// Whether the peer's close is looked for before an answer (rule 3). Not in mode `exact`: Apple gave its answer, and dropped
+    /// what was behind it, whether anybody was there or not.
+    pub fn reads_ahead(&self) -> bool {
+        !matches!(self.mode, Mode::Exact { .. })
+    }
+
     /// The peer has closed its side: nobody can be told anything any more (rule 3). What it sent before is taken all the
     /// same: call [`Receipt::take`] again [P-45].
     pub fn peer_closed(&mut self) {
+        if !self.reads_ahead() {
+            return;
+        }
         self.peer_closed = true;
         if let Some(stop) = self.stopped.take() {
             self.go_on(stop);
@@ -140,13 +161,33 @@ impl Receipt {
             .unwrap_or(Reply::Close)
     }
 
-    /// The answer to a late rejection: only where `seq` is the newest this connection has taken, and somebody is there to be
-    /// told (rule 4). None otherwise, and nothing happens.
-    pub fn late(&mut self, seq: u64, status: Status) -> Option<Reply> {
-        if self.answerable != Some(seq) {
+    /// Upstream's word on `seq` has been settled. A rejection is answered only where `seq` is the newest this connection has
+    /// taken, and somebody is there to be told (rule 4); whatever it was, what waits for it may be taken.
+    pub fn late(&mut self, seq: u64, status: Option<Status>, now: Instant) -> Option<Reply> {
+        if self.session.newest() != Some(seq) {
             return None;
         }
+        self.stop_waiting(now);
+        let tells = match self.mode {
+            Mode::NextTime => self.answerable == Some(seq),
+            Mode::Continue => false,
+            Mode::Exact { .. } => true,
+        };
+        let status = status.filter(|_| tells)?;
         self.last_word(seq, Some(status))
+    }
+
+    /// Until when nothing more is taken because the newest notification is not settled; then call [`Receipt::waited`]. Nothing
+    /// need be read until then.
+    pub fn waits_until(&self) -> Option<Instant> {
+        self.waits_until
+    }
+
+    /// The newest notification has had its time: it counts as accepted, and its rejection will be a late one.
+    pub fn waited(&mut self, now: Instant) {
+        if self.waits_until.is_some_and(|until| until <= now) {
+            self.stop_waiting(now);
+        }
     }
 
     /// The last word of a gateway that stops (rule 11): status 10 and the identifier of the newest accepted notification; a
@@ -210,7 +251,7 @@ impl Receipt {
             reason: format!("{} [{}]", Why::DeadToken, Why::DeadToken.clause()),
             cause: AtOnce::DeadToken { used: known.used },
         });
-        if answerable && !self.peer_closed {
+        if self.stops_at(answerable) {
             self.stopped = Some(Stop {
                 seq,
                 status: Some(known.status),
@@ -234,13 +275,34 @@ impl Receipt {
             why,
         };
         let is_letter = matches!(why, Why::Malformed(_));
-        // A bad command 0 has no answer, and so does not stop the connection; a goodbye and a lost stream do, whatever the command.
-        if self.peer_closed || (is_letter && malformed.answer().is_none()) {
-            self.go_on(stop);
+        // A goodbye and a lost stream stop the connection, whatever the command.
+        let stops = if is_letter {
+            self.stops_at(malformed.answer().is_some())
         } else {
+            !self.peer_closed
+        };
+        if stops {
             self.stopped = Some(stop);
+        } else {
+            self.go_on(stop);
         }
         is_letter.then(|| refuse(seq, malformed, accepted_at))
+    }
+
+    fn stop_waiting(&mut self, now: Instant) {
+        if self.waits_until.take().is_some() {
+            self.session.resumed(now);
+        }
+    }
+
+    /// Whether the connection stops at a bad notification: where somebody can be told, and reads what he is told. In mode `exact`
+    /// it does in any case, for a bad command 0 without a word [P-39].
+    fn stops_at(&self, answerable: bool) -> bool {
+        match self.mode {
+            Mode::NextTime => answerable && !self.peer_closed,
+            Mode::Continue => false,
+            Mode::Exact { .. } => true,
+        }
     }
 
     /// Takes the stream up again behind something nobody can be told about, where it has a behind.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use apns_gateway::contract::AppOptions;
+use apns_gateway::contract::{AppOptions, Mode};
 use apns_proto::server::Reply;
 
 use crate::frames::{enhanced, framed, payload, simple, token};
@@ -45,6 +45,8 @@ pub(crate) enum Action {
         rows: usize,
     },
     Quiet,
+    /// In mode `exact`: what is not settled has waited long enough.
+    AnswerWait,
     /// Pushes and judges all there is.
     Dispatch,
     BareClose,
@@ -161,6 +163,7 @@ impl Life {
             Action::Push { rows } => self.world.push(*rows).await,
             Action::UpstreamReads { rows } => self.world.upstream_reads(*rows).await,
             Action::Quiet => self.world.quiet().await,
+            Action::AnswerWait => self.world.answer_wait_passes().await,
             Action::BareClose => self.world.bare_close(),
             Action::Uninstall { phone } => {
                 self.world.upstream.bad.insert(token(*phone));
@@ -243,7 +246,12 @@ impl Life {
                 continue;
             };
             let Reply::Packet(packet) = told.reply else {
-                panic!("a bare close: {told:?}")
+                let exact = matches!(self.world.options.mode, Mode::Exact { .. });
+                assert!(exact, "a bare close: {told:?}");
+                // Command 0: nobody knows what was behind it.
+                backend.written.clear();
+                backend.connection = None;
+                continue;
             };
             let at = usize::try_from(told.seq).unwrap();
             let named = backend.written[at - 1];
@@ -279,8 +287,14 @@ impl Life {
             self.world.serve(id).await;
         }
         self.listen();
-        for _ in 0..1_000 {
+        for _ in 0..10_000 {
             self.world.dispatch().await;
+            self.listen();
+            let accepted = self.world.counts().accepted;
+            self.world.answer_wait_passes().await;
+            if self.world.counts().accepted > accepted {
+                continue;
+            }
             if self.world.counts().queued == 0 {
                 return;
             }

@@ -2,8 +2,9 @@
 //! store have seen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use apns_gateway::contract::AppOptions;
+use apns_gateway::contract::{AppOptions, Mode};
 use apns_proto::Status;
 use apns_proto::server::Reply;
 use proptest::prelude::*;
@@ -25,6 +26,7 @@ fn action() -> impl Strategy<Value = Action> {
         5 => (1_usize..20).prop_map(|rows| Action::Push { rows }),
         5 => (1_usize..20).prop_map(|rows| Action::UpstreamReads { rows }),
         2 => Just(Action::Quiet),
+        1 => Just(Action::AnswerWait),
         3 => Just(Action::Dispatch),
         3 => Just(Action::BareClose),
         3 => (1..=PHONES).prop_map(|phone| Action::Uninstall { phone }),
@@ -87,6 +89,9 @@ impl Life {
             assert!(taken <= 1, "notification {number} was taken {taken} times");
         }
 
+        if world.options.mode == Mode::Continue {
+            assert_eq!(world.told, []);
+        }
         for told in &world.told {
             self.check_told(told);
         }
@@ -176,6 +181,15 @@ impl Life {
     }
 }
 
+fn mode() -> impl Strategy<Value = Mode> {
+    let answer_wait = Duration::from_secs(2);
+    prop_oneof![
+        2 => Just(Mode::NextTime),
+        1 => Just(Mode::Continue),
+        2 => Just(Mode::Exact { answer_wait }),
+    ]
+}
+
 fn live(options: AppOptions, actions: &[Action]) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -195,11 +209,12 @@ proptest! {
 
     #[test]
     fn the_promise_holds_whatever_happens(
+        mode in mode(),
         trust_after in 0_u64..12,
         dead_tokens_max in 1_usize..6,
         actions in prop::collection::vec(action(), 40..160),
     ) {
-        live(AppOptions { trust_after, dead_tokens_max }, &actions);
+        live(AppOptions { mode, trust_after, dead_tokens_max }, &actions);
     }
 }
 
@@ -207,6 +222,7 @@ proptest! {
 async fn a_life_that_is_known_to_meet_answers_meets_them() {
     // The properties above say little where nothing is ever answered.
     let mut life = Life::new(AppOptions {
+        mode: Mode::NextTime,
         trust_after: 2,
         dead_tokens_max: 100,
     })

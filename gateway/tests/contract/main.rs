@@ -5,6 +5,7 @@
 mod frames;
 mod life;
 mod lives;
+mod modes;
 mod rules_answers;
 mod rules_trust;
 mod scenarios_answers;

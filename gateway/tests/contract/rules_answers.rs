@@ -1,6 +1,6 @@
 //! Rules 2 to 4 and 11 of the order contract: what a backend is told. What a scenario shows is not repeated here.
 
-use apns_gateway::contract::AppOptions;
+use apns_gateway::contract::{AppOptions, Mode};
 use apns_gateway::store::DeadLetterEnd;
 use apns_proto::Status;
 use apns_proto::server::Reply;
@@ -10,6 +10,7 @@ use crate::world::{Told, World};
 
 /// Believes everything, so that a test can be short.
 const CREDULOUS: AppOptions = AppOptions {
+    mode: Mode::NextTime,
     trust_after: 0,
     dead_tokens_max: 1_000_000,
 };

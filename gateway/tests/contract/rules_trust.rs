@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use apns_gateway::contract::{Alarm, AppOptions, Disbelief};
+use apns_gateway::contract::{Alarm, AppOptions, Disbelief, Mode};
 use apns_proto::Status;
 
 use crate::frames::{enhanced, note, payload, simple, token};
@@ -10,6 +10,7 @@ use crate::world::{Told, World};
 
 /// Believes everything, so that a test can be short.
 const CREDULOUS: AppOptions = AppOptions {
+    mode: Mode::NextTime,
     trust_after: 0,
     dead_tokens_max: 1_000_000,
 };

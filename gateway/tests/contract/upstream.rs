@@ -1,7 +1,7 @@
 //! The side towards upstream: what is written to the socket, read from it, and judged.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use apns_gateway::contract::{Late, Pushed, expired};
 use apns_gateway::store::{End, Row, RowId, Settlement};
@@ -172,8 +172,10 @@ impl World {
             let Some(connection) = self.connections.get_mut(&id) else {
                 continue;
             };
-            if let Some(reply) = connection.receipt.late(seq, status) {
+            if let Some(reply) = connection.receipt.late(seq, status, Instant::now()) {
                 self.tell(id, seq, true, reply, self.upstream.history.len());
+            } else {
+                self.go_on(id).await;
             }
         }
     }

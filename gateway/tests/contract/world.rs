@@ -101,7 +101,7 @@ impl World {
     pub(crate) fn connect(&mut self) -> u64 {
         let id = self.store.next_connection();
         let connection = Connection {
-            receipt: Receipt::new(Limits::BINARY, Duration::from_secs(60)),
+            receipt: Receipt::new(self.options.mode, Limits::BINARY, Duration::from_secs(60)),
             buf: BytesMut::new(),
             wire: VecDeque::new(),
             fin: false,
@@ -163,7 +163,11 @@ impl World {
             &mut self.contract,
         );
         connection.stop = batch.stop.map(|stop| (stop, self.upstream.history.len()));
-        if connection.stop.is_none() && connection.fin && connection.wire.is_empty() {
+        if connection.stop.is_none()
+            && connection.receipt.waits_until().is_none()
+            && connection.fin
+            && connection.wire.is_empty()
+        {
             connection.ended = true;
         }
         if batch.rows.is_empty() {
@@ -198,13 +202,15 @@ impl World {
         let Some((stop, history_len)) = connection.stop.take() else {
             return;
         };
-        let room = READ_AHEAD_MAX.saturating_sub(connection.buf.len());
-        let len = room.min(connection.wire.len());
-        connection.buf.extend(connection.wire.drain(..len));
-        if connection.fin && connection.wire.is_empty() {
-            connection.receipt.peer_closed();
-            self.take(id).await;
-            return;
+        if connection.receipt.reads_ahead() {
+            let room = READ_AHEAD_MAX.saturating_sub(connection.buf.len());
+            let len = room.min(connection.wire.len());
+            connection.buf.extend(connection.wire.drain(..len));
+            if connection.fin && connection.wire.is_empty() {
+                connection.receipt.peer_closed();
+                self.take(id).await;
+                return;
+            }
         }
         let reply = connection.receipt.answer(stop);
         self.tell(id, stop.seq, false, reply, history_len);
@@ -240,6 +246,30 @@ impl World {
         self.read(id, usize::MAX).await;
         while self.connections[&id].stop.is_some() {
             self.answer(id).await;
+        }
+    }
+
+    /// What waited for a settlement may be taken now.
+    pub(crate) async fn go_on(&mut self, id: u64) {
+        let connection = &self.connections[&id];
+        if connection.ended || connection.stop.is_some() {
+            return;
+        }
+        self.take(id).await;
+        while self.connections[&id].stop.is_some() {
+            self.answer(id).await;
+        }
+    }
+
+    /// Whatever waits for a settlement has waited long enough.
+    pub(crate) async fn answer_wait_passes(&mut self) {
+        let later = Instant::now() + Duration::from_secs(3600);
+        for id in self.connections.keys().copied().collect::<Vec<_>>() {
+            let connection = self.connections.get_mut(&id).unwrap();
+            if connection.receipt.waits_until().is_some() {
+                connection.receipt.waited(later);
+                self.go_on(id).await;
+            }
         }
     }
 

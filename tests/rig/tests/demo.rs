@@ -63,6 +63,19 @@ fn every_step_is_told_and_went_well() {
 }
 
 #[test]
+fn it_goes_well_in_every_mode() {
+    for mode in ["continue", "exact"] {
+        let output = demo(&["--once", "--on-reject", mode]);
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(told.ends_with("Every step went well.\n"), "{mode}: {told}");
+    }
+    assert_eq!(
+        demo(&["--once", "--on-reject", "never"]).status.code(),
+        Some(2)
+    );
+}
+
+#[test]
 fn a_port_in_use_is_one_line_and_a_failure() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use apns_gateway::config::{Addresses, AppConfig, Config, HostPort, ListenConfig, UpstreamConfig};
+use apns_gateway::config::{
+    Addresses, AppConfig, Config, HostPort, ListenConfig, OnReject, UpstreamConfig,
+};
 use apns_gateway::{Gateway, Handle};
 use apns_net::credentials::Environment;
 use apns_net::ready::PortBase;
@@ -45,7 +47,7 @@ pub(crate) struct House {
 
 impl House {
     /// Starts everything but the phones.
-    pub(crate) async fn build(base: PortBase) -> anyhow::Result<Self> {
+    pub(crate) async fn build(base: PortBase, on_reject: OnReject) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("apns-demo-").context("no temporary folder")?;
         let stage = Stage::set_up(StageOptions {
             state: folder.path().join("certificates"),
@@ -57,7 +59,7 @@ impl House {
             knobs: Knobs::default(),
         })
         .await?;
-        let gateway = Gateway::start(gateway_config(&stage, &folder, base)?).await?;
+        let gateway = Gateway::start(gateway_config(&stage, &folder, base, on_reject)?).await?;
         let backend = gateway.backend_address(ENVIRONMENT);
         let feedback = gateway.feedback_address(ENVIRONMENT);
         let (backend, feedback) = backend
@@ -127,7 +129,12 @@ impl House {
 }
 
 /// The configuration that `gateway.example.toml` explains, for this house.
-fn gateway_config(stage: &Stage, folder: &TempDir, base: PortBase) -> anyhow::Result<Config> {
+fn gateway_config(
+    stage: &Stage,
+    folder: &TempDir,
+    base: PortBase,
+    on_reject: OnReject,
+) -> anyhow::Result<Config> {
     let set = stage.certificates();
     let host_port = |address: SocketAddr| address.to_string().parse::<HostPort>();
     let upstream = UpstreamConfig {
@@ -152,6 +159,7 @@ fn gateway_config(stage: &Stage, folder: &TempDir, base: PortBase) -> anyhow::Re
         apps: vec![AppConfig {
             // A handful of pushes is no trust; here the simulator's word is good from the first on.
             trust_after: 0,
+            on_reject,
             ..AppConfig::new(TOPIC, ENVIRONMENT, upstream)
         }],
         ..Config::default()

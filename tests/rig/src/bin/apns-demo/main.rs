@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use apns_gateway::config::OnReject;
 use apns_net::ready::{self, PortBase};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,6 +36,9 @@ struct Arguments {
     /// Phones, each with two push apps
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(2..=100))]
     phones: u32,
+    /// How the gateway tells a backend that APNs refuses a token
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    on_reject: OnReject,
     /// Written, as JSON, once the walk is over and everything can be used
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -66,7 +70,7 @@ async fn demo(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         PORT_BASE
     };
-    let mut house = House::build(arguments.port_base.unwrap_or(free)).await?;
+    let mut house = House::build(arguments.port_base.unwrap_or(free), arguments.on_reject).await?;
     let working = async {
         walk::walk(&mut house, arguments.phones).await?;
         if arguments.once {
