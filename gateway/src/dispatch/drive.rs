@@ -44,7 +44,7 @@ impl Dispatcher {
                     Event::Written => {}
                     Event::Confirmed(confirmed) => {
                         progress = true;
-                        self.schedule.progress();
+                        self.schedule.progress(confirmed.len());
                         confirmed.iter().for_each(|pushed| self.delivered(pushed));
                     }
                     Event::Ended(end) => break Some(end),
@@ -91,13 +91,13 @@ impl Dispatcher {
         if self.backlog.is_held() {
             return self.backlog.draw(now);
         }
-        let cautious = self.schedule.on_probation();
-        while link.room() {
+        let in_flight_max = self.schedule.in_flight_max();
+        while link.room() && link.pending_len() < in_flight_max {
             let alone = self.may_send_alone();
             let Some(Due { row, alone }) = self.backlog.next(now, alone) else {
                 break;
             };
-            if alone || cautious {
+            if alone || in_flight_max == 1 {
                 self.lone = Some(Lone {
                     row,
                     probe: false,
@@ -146,7 +146,7 @@ impl Dispatcher {
 
     /// Settles what became of everything on a connection that ended.
     async fn ended(&mut self, link: Link, end: &End, mut progress: bool) -> Result<(), StoreDown> {
-        let in_flight = link.pending_len() > 0;
+        let in_flight = link.pending_len();
         let survived = link.survived();
         let Outcome {
             confirmed,
@@ -156,10 +156,10 @@ impl Dispatcher {
             surprise,
         } = link.finish(end);
         report(end, confirmed.len(), rejected.as_ref(), resend.len());
-        progress |= !confirmed.is_empty();
         confirmed.iter().for_each(|pushed| self.delivered(pushed));
+        let mut settled = confirmed.len();
         if let Some((pushed, status)) = &rejected {
-            progress |= self.rejected(pushed, *status);
+            settled += usize::from(self.rejected(pushed, *status));
         }
         if let Some(surprise) = surprise {
             self.surprised(surprise);
@@ -169,7 +169,11 @@ impl Dispatcher {
                 .counters
                 .unknown_outcomes
                 .add(resend.len() as u64);
-            progress |= self.charge_the_lone_one(end);
+            settled += usize::from(self.charge_the_lone_one(end));
+        }
+        if settled > 0 {
+            progress = true;
+            self.schedule.progress(settled);
         }
         self.schedule.ended(Ended::Closed(Closed {
             answered: matches!(end, End::Packet(_)),
@@ -199,12 +203,12 @@ impl Dispatcher {
         }
     }
 
-    /// A bare close is held against a notification that was sent alone, on a connection that was quiet before. Says whether
-    /// that was its end.
+    /// An end without an answer that names it is held against a notification that was sent alone, on a connection that was
+    /// quiet before. Says whether that was its end.
     fn charge_the_lone_one(&mut self, end: &End) -> bool {
         let at_fault = matches!(
             end,
-            End::Bare(Bare::Closed | Bare::Broken(_) | Bare::Gibberish)
+            End::Packet(_) | End::Bare(Bare::Closed | Bare::Broken(_) | Bare::Gibberish)
         );
         let Some(lone) = self
             .lone

@@ -8,8 +8,9 @@
 //! again from the oldest: exactly those the upstream did not take, in the order in which they were accepted. What has to be
 //! settled is settled before that.
 //!
-//! Three cases send one notification alone, on a connection that was quiet before: the upstream is on probation, the
-//! notification has cost a connection before, or the app is on hold and probes. A bare close then says something about it.
+//! Three cases send one notification alone, on a connection that was quiet before: it is the last that is suspected of
+//! breaking the upstream, it has cost a connection before, or the app is on hold and probes. A bare close then says something
+//! about it.
 
 mod aside;
 mod backlog;

@@ -74,7 +74,7 @@ impl Poller {
                 Ok(tuples_len) => {
                     info!(tuples_len, "read the feedback list");
                     self.counters.feedback_polls.add(1);
-                    schedule.progress();
+                    schedule.progress(0);
                     self.interval
                 }
                 Err(PollError::Store(down)) => return Err(down),

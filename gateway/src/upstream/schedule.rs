@@ -4,12 +4,14 @@
 //! do not come back in step, and Apple's rule against rapid reconnecting is kept. A connection that was ended by an answer
 //! and settled something is followed by the next at once: that is how the protocol works.
 //!
-//! Three connections in a row that ended with notifications in flight and settled none put the upstream on probation: the
-//! next notification goes alone, on a connection that was quiet before, so that a close can be held against it.
+//! Three connections in a row that ended with notifications in flight and settled none: the upstream may break on one of
+//! them. It is looked for by halves, because what is sent along with it is shown again and again: half of the suspects go at
+//! a time; what the upstream's silence confirms is cleared; when the connection breaks, what was on it are the suspects left.
+//! The last one goes alone, on a connection that was quiet before, so that the close can be held against it.
 
 use std::time::Duration;
 
-/// Barren connections in a row after which the upstream is on probation.
+/// Barren connections in a row after which what was on the last is suspected.
 const BARREN_MAX: u32 = 3;
 
 /// How an attempt or a connection ended.
@@ -28,8 +30,8 @@ pub(crate) struct Closed {
     pub(crate) answered: bool,
     /// At least one notification reached its end.
     pub(crate) progress: bool,
-    /// Notifications were on their way.
-    pub(crate) in_flight: bool,
+    /// Notifications that were on their way at the end.
+    pub(crate) in_flight: usize,
     /// It lasted a quiet period.
     pub(crate) survived: bool,
 }
@@ -43,6 +45,8 @@ pub(crate) struct Schedule {
     failures: u32,
     /// Connections in a row that had notifications in flight and settled none.
     barren: u32,
+    /// So many of the oldest notifications are suspected: the upstream may break on one of them.
+    suspects: usize,
     at_once: bool,
 }
 
@@ -53,6 +57,7 @@ impl Schedule {
             max,
             failures: 0,
             barren: 0,
+            suspects: 0,
             at_once: true,
         }
     }
@@ -63,12 +68,18 @@ impl Schedule {
         match ended {
             Ended::Unreachable => self.failures = self.failures.saturating_add(1),
             Ended::Closed(closed) if closed.progress => {
-                self.progress();
+                self.progress(0);
                 self.at_once = closed.answered;
+                if !closed.answered && closed.in_flight < self.suspects {
+                    self.suspects = closed.in_flight;
+                }
             }
-            Ended::Closed(closed) if closed.in_flight => {
+            Ended::Closed(closed) if closed.in_flight > 0 => {
                 self.failures = self.failures.saturating_add(1);
                 self.barren = self.barren.saturating_add(1);
+                if self.suspects > 0 || self.barren >= BARREN_MAX {
+                    self.suspects = closed.in_flight;
+                }
             }
             // An upstream that ends a connection nothing is sent on is entitled to.
             Ended::Closed(closed) if closed.survived => self.failures = 0,
@@ -76,15 +87,19 @@ impl Schedule {
         }
     }
 
-    /// A notification reached its end: the upstream works.
-    pub(crate) const fn progress(&mut self) {
+    /// So many notifications reached their end: the upstream works.
+    pub(crate) const fn progress(&mut self, settled: usize) {
         self.failures = 0;
         self.barren = 0;
+        self.suspects = self.suspects.saturating_sub(settled);
     }
 
-    /// Whether notifications go one at a time, each on a connection that was quiet before.
-    pub(crate) const fn on_probation(&self) -> bool {
-        self.barren >= BARREN_MAX
+    /// How many notifications may be in flight. Where it is one, it goes alone, on a connection that was quiet before.
+    pub(crate) const fn in_flight_max(&self) -> usize {
+        match self.suspects {
+            0 => usize::MAX,
+            suspects => suspects.div_ceil(2),
+        }
     }
 
     /// How long to wait before the next attempt; `random` is from 0 to 1.
@@ -119,11 +134,11 @@ mod tests {
     const BARREN: Closed = Closed {
         answered: false,
         progress: false,
-        in_flight: true,
+        in_flight: 100,
         survived: false,
     };
     const IDLE: Closed = Closed {
-        in_flight: false,
+        in_flight: 0,
         ..BARREN
     };
 
@@ -202,34 +217,79 @@ mod tests {
             ..IDLE
         }));
         assert_eq!(schedule.pause(1.0), BASE);
-        assert!(
-            !schedule.on_probation(),
+        assert_eq!(
+            schedule.in_flight_max(),
+            usize::MAX,
             "an idle close is held against nobody"
         );
     }
 
     #[test]
-    fn three_barren_connections_in_a_row_mean_probation_until_something_is_settled() {
+    fn three_barren_connections_in_a_row_make_suspects_until_they_are_settled() {
         let mut schedule = schedule();
         schedule.ended(Ended::Closed(BARREN));
         schedule.ended(Ended::Closed(BARREN));
         schedule.ended(Ended::Unreachable);
         schedule.ended(Ended::Closed(IDLE));
-        assert!(
-            !schedule.on_probation(),
+        assert_eq!(
+            schedule.in_flight_max(),
+            usize::MAX,
             "only what had notifications in flight counts"
         );
         schedule.ended(Ended::Closed(Closed {
             survived: true,
             ..BARREN
         }));
-        assert!(schedule.on_probation());
+        assert_eq!(schedule.in_flight_max(), 50);
         assert_eq!(
             schedule.pause(1.0),
             BASE * 16,
-            "on probation it gets slower all the same"
+            "it gets slower all the same"
         );
-        schedule.progress();
-        assert!(!schedule.on_probation());
+        schedule.progress(50);
+        assert_eq!(schedule.in_flight_max(), 25);
+        schedule.progress(50);
+        assert_eq!(schedule.in_flight_max(), usize::MAX);
+    }
+
+    /// Sends notifications in order until none is left but `poison`, which the upstream breaks on. How often each was sent until that
+    /// one went alone.
+    fn sent_until_found(notifications_len: usize, poison: usize) -> Vec<u32> {
+        let mut schedule = schedule();
+        let mut sent = vec![0; notifications_len];
+        let (mut front, mut on_this_one) = (0_usize, 0);
+        loop {
+            let end = notifications_len.min(front.saturating_add(schedule.in_flight_max()));
+            sent[front..end].iter_mut().for_each(|times| *times += 1);
+            if schedule.in_flight_max() == 1 && front == poison {
+                return sent;
+            }
+            if (front..end).contains(&poison) {
+                schedule.ended(Ended::Closed(Closed {
+                    progress: on_this_one > 0,
+                    in_flight: end - front,
+                    ..BARREN
+                }));
+                on_this_one = 0;
+            } else {
+                schedule.progress(end - front);
+                on_this_one += end - front;
+                front = end;
+            }
+        }
+    }
+
+    #[test]
+    fn one_that_the_upstream_breaks_on_is_found_by_halves_wherever_it_is() {
+        for (notifications_len, times_max) in [(1_usize, 4), (2, 5), (50, 9), (5_000, 16)] {
+            for poison in (0..notifications_len).step_by(notifications_len.div_ceil(60)) {
+                let sent = sent_until_found(notifications_len, poison);
+                let most = sent.iter().max().unwrap();
+                assert!(
+                    *most <= times_max,
+                    "number {poison} of {notifications_len}: {most} times"
+                );
+            }
+        }
     }
 }
