@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use apns_rig::eventually::eventually;
 use apns_rig::frames::framed;
-use apns_rig::numbered::{payload, tally};
+use apns_rig::numbered::{each_once, payload, tally};
 use apns_rig::{Knobs, Rig};
+use apns_simulator::faults::Faults;
 use tokio::task::LocalSet;
 
 /// Numbers that are delivered and confirmed before anything goes wrong.
@@ -308,6 +309,42 @@ fn magic(number: &str) -> Vec<u8> {
     let mut token = [&[0xff, 0xff], &number[..]].concat();
     token.resize(32, 0x77);
     token
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_is_refused_from_one_moment_to_the_next_holds_everything_until_it_is_taken()
+ {
+    let case = async |(action, alert): (&str, &str)| {
+        let rig = rig().await;
+        let frame = |n| framed(n, &rig.phones[0].token, &payload(n));
+        let mut backend = rig.backend().await;
+        let earlier: Vec<u8> = EARLIER.flat_map(frame).collect();
+        backend.send(&earlier).await.unwrap();
+        rig.settled(|counts| counts.delivered == 10 && counts.queued == 0)
+            .await;
+
+        add(&rig, &format!("action={action}"));
+        eventually("the hold", async || match rig.ledger.held() {
+            Some(reason) if reason.contains(alert) => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+        let batch: Vec<u8> = BATCH.flat_map(frame).collect();
+        backend.send(&batch).await.unwrap();
+        rig.settled(|counts| counts.queued == 50).await;
+
+        rig.simulator.faults(Faults::clear);
+        rig.settled(|counts| counts.delivered == 60 && counts.queued == 0)
+            .await;
+        assert_eq!(each_once(shown(&rig), 1..=60), Ok(()), "{action}");
+        assert_eq!(rig.ledger.held(), None, "{action}");
+        assert_eq!(rig.ledger.dead_letters(), [], "{action}");
+    };
+    let table = [
+        ("certificate_expired", "CertificateExpired"),
+        ("certificate_revoked", "CertificateRevoked"),
+    ];
+    all(table.into_iter().map(case)).await;
 }
 
 /// Runs cases side by side: most of their time is waiting.

@@ -175,3 +175,59 @@ async fn the_simulator_serves_its_list_until_it_was_read_once() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_upstream_serves_badly_reaches_every_backend_once_all_the_same() {
+    for fault in [
+        "latency,ms=200",
+        "bandwidth,bytes_per_second=200",
+        "timeout,ms=50",
+        "reset_peer",
+        "half_close",
+        "close",
+        "slicer,ms=1",
+        "slicer,bytes=37",
+        "limit_data,bytes=0",
+        "limit_data,bytes=50", // in the middle of the second tuple
+        "slow_close,ms=200",
+    ] {
+        let mut rig = Rig::prepare(knobs()).await;
+        let mut direct = rig.direct().await;
+        for phone in &rig.phones {
+            phone.link.with(|phone| phone.uninstall(TOPIC)).unwrap();
+            let push = framed(1, &phone.token, &payload(1));
+            direct.send(&push).await.unwrap();
+        }
+        eventually("both apps to be known as gone", async || {
+            match rig.apps_gone() {
+                2 => Ok(()),
+                gone => Err(gone),
+            }
+        })
+        .await;
+        let rule = format!("face=feedback,limit=1,action={fault}");
+        let added = rig
+            .simulator
+            .faults(|faults| faults.add(rule.parse().unwrap()));
+        added.unwrap();
+        rig.start_gateway().await;
+        let polls = || rig.gateway().counters().feedback_polls.read();
+        eventually("a second read", async || match polls() {
+            polls @ ..2 => Err(polls),
+            _ => rig.ledger.has_feedback(2).map_err(|_| 2),
+        })
+        .await;
+        assert!(polls() < 20, "{fault}: {} polls", polls());
+        let acted = rig.simulator.faults(|faults| faults.rules()[0].injected);
+        assert_eq!(acted, 1, "{fault}");
+
+        let mut tokens: Vec<_> = rig.phones.iter().map(|phone| phone.token.clone()).collect();
+        tokens.sort_unstable();
+        for backend in [&certificates().backend, &certificates().second_backend] {
+            let tuples = rig.feedback_at(rig.feedback_address(), backend).await;
+            let mut told: Vec<_> = tuples.into_iter().map(|tuple| tuple.token).collect();
+            told.sort_unstable();
+            assert_eq!(told, tokens, "{fault}");
+        }
+    }
+}
