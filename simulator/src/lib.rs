@@ -16,6 +16,7 @@ pub mod app_server;
 pub mod cli;
 pub mod clock;
 mod config;
+mod connections;
 mod deliver;
 pub mod dial;
 pub mod event;

@@ -50,11 +50,7 @@ impl Project {
     fn new(name: &str, start: Start) -> Self {
         let name: Arc<str> = name.into();
         let changes = watch::Sender::new(());
-        let mut world = start.world_after(0, &name);
-        world
-            .faults_mut()
-            .load(start.faults.clone())
-            .expect("the simulator has looked whether it can be taken");
+        let world = start.world_after(0, &name);
         let shared = Shared::new(
             name.clone(),
             world,
@@ -109,9 +105,8 @@ impl Project {
         .await
     }
 
-    /// Makes it as it was at the start: no phones, no tokens, nothing stored, no feedback, no events, no faults, the real time, the simulator's knobs;
-    /// keys of provider tokens stay. Its connections
-    /// are closed, as they are when the simulator stops; what they still do nobody sees. Events are numbered on.
+    /// Makes it as it was at the start: no phones, no tokens, nothing stored, no feedback, no events, the real time, the simulator's knobs and faults; keys
+    /// of provider tokens stay. Its connections are closed, as they are when the simulator stops; what they still do nobody sees. Events are numbered on.
     pub fn reset(&self) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let newest = current.with(|world, _| world.newest_event());
@@ -218,6 +213,10 @@ impl Start {
         let seed = self.seed ^ u64::from_be_bytes(own);
         let mut world = World::after(event, self.bounds, seed);
         world.set_knobs(self.knobs);
+        world
+            .faults_mut()
+            .load(self.faults.clone())
+            .expect("the simulator has looked whether it can be taken");
         world
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Level, debug, enabled, info};
 
 use crate::clock::Clock;
+use crate::connections::Connections;
 use crate::event::Offline;
 use crate::faults::Injection;
 use crate::inbox::Inbox;
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     changes: watch::Sender<()>,
     /// How often the faults were changed.
     faults: watch::Sender<u64>,
+    connections: Connections,
     /// Ends its connections.
     stop: CancellationToken,
 }
@@ -91,6 +93,7 @@ impl Shared {
             room: watch::Sender::new(()),
             changes,
             faults: watch::Sender::new(0),
+            connections: Connections::default(),
             stop,
         }
     }
@@ -103,6 +106,11 @@ impl Shared {
     /// Is cancelled when the connections to this world are to end: the simulator stops, or the project is reset.
     pub(crate) const fn stop(&self) -> &CancellationToken {
         &self.stop
+    }
+
+    /// The connections to this world.
+    pub(crate) const fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     /// Shows the world a batch, whole under one lock, and wakes whom that concerns. `now` is the project's.

@@ -14,13 +14,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use self::judge::{Judge, Last, Next, Waiting};
 use super::breakage::{Break, pace};
 use super::{Door, Visit, part};
 use crate::config::Timeouts;
+use crate::connections::{Presence, Who};
 use crate::faults::{Action, Face, Injection};
 use crate::io_step::{read_batch, until};
 use crate::knobs::Close;
@@ -48,9 +48,10 @@ pub(crate) async fn serve(door: Door, accepted: Accepted) {
         .limits(certificate.is_some_and(|certificate| certificate.is_voip()));
     let project = shared.name();
     let span = info_span!("provider", %peer, topic = provider.topic(), %environment, project);
-    let stop = shared.stop().clone();
     let (number, fault) =
         shared.with(|world, now| world.inject_connection(now, &provider, Face::Binary));
+    let who = Who::provider(Face::Binary, &provider, number);
+    let presence = Presence::new(&shared, who, environment, peer);
     let connection = Connection {
         shared,
         timeouts,
@@ -62,8 +63,9 @@ pub(crate) async fn serve(door: Door, accepted: Accepted) {
         session: Session::new(limits, timeouts.frame),
         waiting: None,
         taken: None,
+        presence,
     };
-    Box::pin(connection.run(stop)).instrument(span).await;
+    Box::pin(connection.run()).instrument(span).await;
 }
 
 struct Connection {
@@ -80,18 +82,25 @@ struct Connection {
     waiting: Option<Waiting>,
     /// What came with the last notification taken.
     taken: Option<Identifier>,
+    presence: Presence,
 }
 
 impl Connection {
-    async fn run(mut self, stop: CancellationToken) {
+    async fn run(mut self) {
         debug!("a provider connected");
         let (shared, provider, number) = (self.shared.clone(), self.provider.clone(), self.number);
+        let stop = self.presence.stop().clone();
         let last = tokio::select! {
             last = self.receive() => last,
             () = shared.certificate_refused(provider.topic(), number) => {
                 Some(Last::Break(Break::Close))
             }
-            () = stop.cancelled() => Some(Last::Reply(self.shutdown())),
+            () = stop.cancelled() => Some(if shared.stop().is_cancelled() {
+                Last::Reply(self.shutdown())
+            } else {
+                info!("closing without a word, as asked");
+                Last::Break(Break::Close)
+            }),
         };
         let timeouts = self.timeouts;
         let ending = async {
@@ -188,6 +197,7 @@ impl Connection {
             session,
             waiting,
             taken,
+            presence,
             ..
         } = self;
         let received_at = now();
@@ -200,6 +210,7 @@ impl Connection {
                 session,
                 room: timeouts.room,
                 taken,
+                presence,
                 gave_up: Vec::new(),
             };
             let next = judge.batch(buf, received_at, waiting);

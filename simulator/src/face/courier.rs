@@ -11,11 +11,11 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info_span, warn};
 
 use super::{Door, Visit, part};
 use crate::config::Timeouts;
+use crate::connections::{Presence, Who};
 use crate::event::Offline;
 use crate::io_step::{read_batch, until, write_some};
 use crate::shared::Shared;
@@ -44,7 +44,10 @@ pub(crate) async fn serve(door: Door, accepted: Accepted) {
     };
     let (device, project) = (&*certificate.common_name, shared.name());
     let span = info_span!("courier", %peer, device, %environment, project);
-    let stop = shared.stop().clone();
+    let who = Who::Phone {
+        device: device.into(),
+    };
+    let presence = Presence::new(&shared, who, environment, peer);
     let serving = async {
         match shared.connect(&certificate, environment) {
             Ok((id, woken)) => {
@@ -53,8 +56,9 @@ pub(crate) async fn serve(door: Door, accepted: Accepted) {
                     timeouts,
                     id,
                     woken,
+                    presence,
                 };
-                connection.run(stream, stop).await;
+                connection.run(stream).await;
             }
             Err(refused) => {
                 warn!(reason = %refused, "turned a phone away");
@@ -71,6 +75,7 @@ struct Connection {
     id: ConnectionId,
     /// The world has something for this phone.
     woken: Arc<Notify>,
+    presence: Presence,
 }
 
 /// Why the connection is over.
@@ -80,7 +85,7 @@ enum Ended {
     Closed,
     #[error("the world has ended the connection")]
     Dismissed,
-    #[error("the simulator stops")]
+    #[error("this side ends it")]
     Stopped,
     #[error("{0}")]
     Fault(#[from] Fault),
@@ -95,10 +100,10 @@ enum Ended {
 }
 
 impl Connection {
-    async fn run(self, mut stream: TlsStream<TcpStream>, stop: CancellationToken) {
+    async fn run(self, mut stream: TlsStream<TcpStream>) {
         debug!("a phone connected");
         let ended = self
-            .converse(&mut stream, &stop)
+            .converse(&mut stream)
             .await
             .err()
             .unwrap_or(Ended::Dismissed);
@@ -127,11 +132,7 @@ impl Connection {
     }
 
     /// One loop for both directions: we must not wait for a phone to read while it waits for us to read its acknowledgements.
-    async fn converse(
-        &self,
-        stream: &mut TlsStream<TcpStream>,
-        stop: &CancellationToken,
-    ) -> Result<(), Ended> {
+    async fn converse(&self, stream: &mut TlsStream<TcpStream>) -> Result<(), Ended> {
         let (mut reader, mut writer) = tokio::io::split(stream);
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
         let mut frame_deadline = None;
@@ -170,7 +171,7 @@ impl Connection {
                 () = self.woken.notified(), if outbox == Outbox::Empty => outbox = Outbox::Filled,
                 () = until(write_deadline) => return Err(Ended::Stalled(self.timeouts.write)),
                 () = until(frame_deadline) => return Err(Ended::Overdue(self.timeouts.frame)),
-                () = stop.cancelled() => return Err(Ended::Stopped),
+                () = self.presence.stop().cancelled() => return Err(Ended::Stopped),
             }
         }
     }
@@ -204,6 +205,8 @@ impl Connection {
             let taken = world.outbox(self.id, TAKE_MAX);
             let empty = taken.messages.is_empty();
             for message in taken.messages {
+                let carries = matches!(message, Message::Notification { .. });
+                self.presence.carried(u64::from(carries));
                 message.encode(output).map_err(io::Error::other)?;
             }
             if taken.close {

@@ -15,6 +15,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 use super::breakage::{Break, Manner};
 use super::{Door, Visit, part};
 use crate::config::Timeouts;
+use crate::connections::{Presence, Who};
 use crate::faults::{Action, Face, Injection};
 use crate::shared::Shared;
 use crate::world::Provider;
@@ -37,9 +38,10 @@ pub(crate) async fn serve(door: Door, accepted: Accepted) {
     } = visit;
     let project = shared.name();
     let span = info_span!("feedback", %peer, topic = provider.topic(), %environment, project);
-    let stop = shared.stop().clone();
     let (number, fault) =
         shared.with(|world, now| world.inject_connection(now, &provider, Face::Feedback));
+    let who = Who::provider(Face::Feedback, &provider, number);
+    let presence = Presence::new(&shared, who, environment, peer);
     let serving = async {
         let listing = async {
             match fault {
@@ -52,7 +54,7 @@ pub(crate) async fn serve(door: Door, accepted: Accepted) {
         tokio::select! {
             () = listing => {}
             () = shared.certificate_refused(provider.topic(), number) => {}
-            () = stop.cancelled() => {}
+            () = presence.stop().cancelled() => {}
         }
     };
     Box::pin(serving).instrument(span).await;

@@ -15,6 +15,7 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use super::Desk;
 use super::problem::Problem;
+use crate::project::Project;
 use crate::shared::Shared;
 
 /// The query parameter that chooses the project. A parameter, not a header: links and `EventSource` cannot set headers.
@@ -23,8 +24,10 @@ pub(super) const PROJECT: &str = "project";
 /// Query parameters in two groups, and the project. Which names a group has, its documentation says; what is in neither is refused.
 #[derive(Debug)]
 pub(super) struct Asked<A = Nothing, B = Nothing> {
-    /// The project.
+    /// The project: its world as it is now.
     pub(super) project: Arc<Shared>,
+    /// What outlives a reset of it.
+    pub(super) owner: Arc<Project>,
     /// The first group.
     pub(super) query: A,
     /// The second.
@@ -52,8 +55,10 @@ where
         let mut query = Query::parse(parts.uri.query().unwrap_or_default());
         let project = query.group(&[PROJECT.to_owned()]);
         let (first, second) = (names::<A>(), names::<B>());
+        let owner = desk.project(value(&project))?;
         let asked = Self {
-            project: desk.project(value(&project))?,
+            project: owner.shared(),
+            owner,
             query: read(&query.group(&first))?,
             more: read(&query.group(&second))?,
         };
@@ -73,18 +78,15 @@ where
 }
 
 impl Desk {
-    fn project(&self, name: Option<String>) -> Result<Arc<Shared>, Problem> {
-        match name.as_deref() {
-            None | Some("default") => Ok(self.projects.default_project().shared()),
-            team => match self.projects.of(team) {
-                Ok(project) => Ok(project.shared()),
-                Err(error) => Err(Problem::with_status(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "no_room_for_project",
-                    error.to_string(),
-                )),
-            },
-        }
+    fn project(&self, name: Option<String>) -> Result<Arc<Project>, Problem> {
+        let team = name.as_deref().filter(|name| *name != "default");
+        self.projects.of(team).map_err(|error| {
+            Problem::with_status(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no_room_for_project",
+                error,
+            )
+        })
     }
 }
 

@@ -25,6 +25,7 @@ use super::problem::Problem;
 use super::{Desk, time};
 use crate::event::{Event, Page};
 use crate::inbox::EnvironmentName;
+use crate::project::Project;
 use crate::shared::Shared;
 
 /// Events read at a time.
@@ -94,6 +95,7 @@ pub(super) async fn stream(
     };
     let reader = Reader {
         changes: project.changes(),
+        owner: asked.owner,
         project,
         after,
         frames: VecDeque::new(),
@@ -108,6 +110,7 @@ pub(super) async fn stream(
 
 /// One reader's place in the events.
 struct Reader {
+    owner: Arc<Project>,
     project: Arc<Shared>,
     changes: watch::Receiver<()>,
     after: u64,
@@ -117,7 +120,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// `None`: the API stops.
+    /// `None`: the API or the simulator stops.
     async fn next(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = self.frames.pop_front() {
@@ -131,12 +134,21 @@ impl Reader {
             if self.frames.is_empty() {
                 tokio::select! {
                     changed = self.changes.changed() => changed.ok()?,
-                    // After a reset its reader comes back, and goes on where it was.
-                    () = self.project.stop().cancelled() => return None,
+                    () = self.project.stop().cancelled() => self.go_on()?,
                     () = self.stop.cancelled() => return None,
                 }
             }
         }
+    }
+
+    /// After a reset, in the new world, whose events are numbered on. `None`: the simulator stops.
+    fn go_on(&mut self) -> Option<()> {
+        let now = self.owner.shared();
+        if Arc::ptr_eq(&now, &self.project) {
+            return None;
+        }
+        self.project = now;
+        Some(())
     }
 
     fn take(&mut self, page: Page) {

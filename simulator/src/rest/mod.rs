@@ -10,12 +10,14 @@
 //! Nothing named in a push is ever fetched, and nothing changes by GET.
 
 mod ask;
+mod connections;
 mod document;
 mod events;
 mod guard;
 mod phones;
 mod portal;
 mod problem;
+mod projects;
 mod pushes;
 mod system;
 mod time;
@@ -131,6 +133,10 @@ fn routes() -> OpenApiRouter<Arc<Desk>> {
 
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(system::health))
+        .routes(routes!(projects::list))
+        .routes(routes!(projects::reset))
+        .routes(routes!(connections::list))
+        .routes(routes!(connections::close))
         .routes(routes!(phones::list, phones::add))
         .routes(routes!(phones::show, phones::change, phones::remove))
         .routes(routes!(phones::screen))

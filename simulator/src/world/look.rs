@@ -21,6 +21,11 @@ pub struct Registered<'a> {
 }
 
 impl World {
+    /// How many phones were ever connected.
+    pub fn devices_len(&self) -> usize {
+        self.devices.len()
+    }
+
     /// Every device token there is, in no particular order.
     pub fn registrations(&self) -> impl Iterator<Item = Registered<'_>> {
         self.registrations.iter().map(|(token, registration)| {

@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use crate::connections::Presence;
 use crate::face::breakage::{Break, Manner};
 use crate::faults::{Action, Injection};
 use crate::world::{Answer, DeviceId, Provider, Pushed, World};
@@ -25,6 +26,7 @@ pub(super) struct Judge<'a> {
     pub(super) room: Duration,
     /// What status 10 would name [P-42].
     pub(super) taken: &'a mut Option<Identifier>,
+    pub(super) presence: &'a Presence,
     /// Phones that had no room for too long.
     pub(super) gave_up: Vec<DeviceId>,
 }
@@ -168,7 +170,7 @@ impl Judge<'_> {
                 .push(self.now, self.provider, &waited.notification)
             {
                 Pushed::Answer(Answer::Accepted) => {
-                    *self.taken = waited.notification.identifier;
+                    self.took(waited.notification.identifier);
                     return waited.then.map(|then| self.end(waited.seq, then));
                 }
                 Pushed::Answer(Answer::Rejected { status, clause }) => {
@@ -194,6 +196,11 @@ impl Judge<'_> {
         }
     }
 
+    fn took(&mut self, identifier: Option<Identifier>) {
+        *self.taken = identifier;
+        self.presence.carried(1);
+    }
+
     /// Does what a fault says about a notification that has just come.
     fn fault(
         &mut self,
@@ -208,7 +215,7 @@ impl Judge<'_> {
                 Some(Next::Pause(delay))
             }
             Action::Swallow { delay } => {
-                *self.taken = arrived.notification.identifier;
+                self.took(arrived.notification.identifier);
                 (!delay.is_zero()).then_some(Next::Pause(delay))
             }
             ref action if action.taken() => {

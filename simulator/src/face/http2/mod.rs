@@ -31,6 +31,7 @@ use self::exchange::Exchange;
 use self::judge::Requests;
 use super::{Door, Visit};
 use crate::config::Timeouts;
+use crate::connections::{Presence, Who};
 use crate::io_step::until;
 use crate::project::Projects;
 use crate::provider_api::{Caller, Reason, Unverified};
@@ -75,7 +76,9 @@ pub(crate) async fn serve(door: Door, accepted: Accepted) {
             let caller = Caller::new(environment, certificate.as_ref());
             // A certificate has said which project it is; a token is yet to say.
             let projects = certificate.is_none().then_some(projects);
-            let connection = Connection::new(shared, projects, timeouts, caller);
+            let who = Who::caller(topic);
+            let presence = Presence::new(&shared, who, environment, peer);
+            let connection = Connection::new(shared, presence, projects, timeouts, caller);
             connection.run(&mut stream).await;
         }
         let lingered = linger(&mut stream, Linger::default()).await;
@@ -123,6 +126,7 @@ fn settings(streams_max: u32) -> Vec<(Setting, u32)> {
 
 struct Connection {
     shared: Arc<Shared>,
+    presence: Presence,
     /// Among these the first provider token chooses.
     projects: Option<Arc<Projects>>,
     timeouts: Timeouts,
@@ -150,12 +154,14 @@ enum Ended {
 impl Connection {
     fn new(
         shared: Arc<Shared>,
+        presence: Presence,
         projects: Option<Arc<Projects>>,
         timeouts: Timeouts,
         caller: Caller,
     ) -> Self {
         Self {
             shared,
+            presence,
             projects,
             timeouts,
             caller,
@@ -166,7 +172,7 @@ impl Connection {
     }
 
     async fn run(mut self, stream: &mut TlsStream<TcpStream>) {
-        let stop = self.shared.stop().clone();
+        let stop = self.presence.stop().clone();
         let streams_max = if self.caller.is_known() {
             STREAMS_MAX
         } else {
@@ -210,11 +216,12 @@ impl Connection {
         tap: &TapHandle,
     ) -> Result<Infallible, Ended> {
         let mut room = self.shared.room();
-        let mut stop = self.shared.stop().clone();
+        let mut stop = self.presence.stop().clone();
         loop {
             if self.choose_project() {
                 room = self.shared.room();
-                stop = self.shared.stop().clone();
+                self.presence.move_to(&self.shared);
+                stop = self.presence.stop().clone();
             }
             room.mark_unchanged();
             let was_known = self.caller.is_known();

@@ -15,6 +15,7 @@ use super::super::ask::{Asked, Body, within};
 use super::super::problem::Problem;
 use super::view::{MissView, PushView};
 use crate::inbox::{Expectation, ExpectationError, Filter, Inbox};
+use crate::project::Project;
 use crate::shared::Shared;
 use crate::wait::wait_for;
 
@@ -83,6 +84,7 @@ pub(in crate::rest) struct Unmet {
     get, path = "/v1/pushes/wait", tag = "pushes", params(Filter, Patience),
     responses(
         (status = 200, body = PushView),
+        (status = 409, body = Problem, description = "The project was reset meanwhile"),
         (status = 504, body = Unmet, description = "None came in time; says which came nearest, and why it does not match")
     )
 )]
@@ -96,7 +98,7 @@ pub(in crate::rest) async fn wait(
         0.0..=TIMEOUT_MAX,
     )?;
     let filter = asked.query;
-    let came = until(&desk, &asked.project, timeout, |inbox| {
+    let came = until(&desk, &asked.owner, &asked.project, timeout, |inbox| {
         let mut matching = inbox.pushes().filter(|push| filter.matches(push));
         matching.next().map(PushView::of)
     })
@@ -121,7 +123,7 @@ pub(in crate::rest) async fn wait(
     post, path = "/v1/assert", tag = "pushes", request_body = Assertion,
     responses(
         (status = 200, body = Held),
-        (status = 409, body = Unmet, description = "There are more or fewer; says which came nearest, and why it does not match")
+        (status = 409, body = Unmet, description = "There are more or fewer; says which came nearest, and why it does not match. Or the project was reset meanwhile: `reset`")
     )
 )]
 pub(in crate::rest) async fn expect(
@@ -138,7 +140,7 @@ pub(in crate::rest) async fn expect(
     } = assertion;
     let seconds = within("within", seconds.unwrap_or(0.0), 0.0..=TIMEOUT_MAX)?;
     let expectation = Expectation::new(push.unwrap_or_default(), count, at_least, at_most)?;
-    let held = until(&desk, &asked.project, seconds, |inbox| {
+    let held = until(&desk, &asked.owner, &asked.project, seconds, |inbox| {
         let counted = expectation.count(inbox);
         let ids = || counted.matching.iter().map(|push| push.id);
         let held = counted.met.then(|| Held {
@@ -191,7 +193,8 @@ impl Unmet {
 /// Looks into the inbox now and after every event, for so many seconds. `None`: it was never there.
 async fn until<T>(
     desk: &Desk,
-    project: &Shared,
+    owner: &Project,
+    project: &Arc<Shared>,
     seconds: f64,
     mut look: impl FnMut(&Inbox) -> Option<T>,
 ) -> Result<Option<T>, Problem> {
@@ -199,14 +202,23 @@ async fn until<T>(
     let waiting = wait_for(project.changes(), "the push", deadline, || {
         project.inbox(&mut look)
     });
-    match desk.stop.run_until_cancelled(waiting).await {
-        Some(waited) => Ok(waited.ok()),
-        None => Err(Problem::with_status(
+    tokio::select! {
+        biased;
+        waited = waiting => return Ok(waited.ok()),
+        () = desk.stop.cancelled() => {}
+        () = project.stop().cancelled() => {}
+    }
+    if Arc::ptr_eq(&owner.shared(), project) {
+        return Err(Problem::with_status(
             StatusCode::SERVICE_UNAVAILABLE,
             "stopping",
             "the simulator is shutting down",
-        )),
+        ));
     }
+    Err(Problem::conflict(
+        "reset",
+        "the project was reset, and has forgotten what this waited for: ask again if it is still to come",
+    ))
 }
 
 impl From<ExpectationError> for Problem {

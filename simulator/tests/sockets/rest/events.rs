@@ -8,13 +8,13 @@ use super::Bench;
 use crate::support::{alert, soon};
 
 /// One stream.
-struct Reader {
+pub(super) struct Reader {
     stream: TcpStream,
     read: String,
 }
 
 impl Reader {
-    async fn open(bench: &Bench, query: &str, header: &str) -> Self {
+    pub(super) async fn open(bench: &Bench, query: &str, header: &str) -> Self {
         let mut stream = TcpStream::connect(bench.rest.address()).await.unwrap();
         let request = format!("GET /v1/events{query} HTTP/1.1\r\nhost: localhost\r\n{header}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -39,7 +39,7 @@ impl Reader {
     }
 
     /// The next event: its id, its type, its data.
-    async fn next(&mut self) -> (u64, String, Value) {
+    pub(super) async fn next(&mut self) -> (u64, String, Value) {
         let mut field = async |name: &str| {
             self.until(&format!("{name}: ")).await;
             self.until("\n").await.trim_end().to_owned()

@@ -1,8 +1,10 @@
 //! The REST API as a test in another language sees it: JSON over HTTP.
 
+mod connections;
 mod events;
 mod phones;
 mod portal;
+mod projects;
 mod pushes;
 mod requests;
 
