@@ -40,6 +40,8 @@ pub struct Counters {
     pub unknown_outcomes: Counter,
     /// Notifications the upstream named after its silence had confirmed them: the quiet period is too short.
     pub surprises: Counter,
+    /// Notifications the upstream refused for what this gateway made of them, or for a reason nobody knows.
+    pub gateway_faults: Counter,
     /// Notifications tried while their app was on hold.
     pub probes: Counter,
     /// Feedback lists read to their end.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use apns_proto::feedback::Tuple;
 use apns_proto::{Status, Token};
 
 use super::dead_tokens::{DeadTokens, Known};
@@ -10,9 +11,9 @@ use super::mode::Mode;
 use crate::store::{
     AppState, DeadTokenChange, End, Row, RowId, Settle, Settlement, Trust, unix_seconds,
 };
-use crate::verdict::Verdict;
+use crate::verdict::{Fault, Misconfiguration, Retry, Verdict, When};
 
-/// Bad-token verdicts in a row that hold an app whose upstream has not earned trust yet.
+/// Refusals in a row that hold an app whose upstream has not earned trust yet.
 const HOLD_BEFORE_TRUST: u32 = 10;
 
 /// The same once it has.
@@ -26,7 +27,7 @@ const RECENT: u32 = 5;
 pub struct AppOptions {
     /// How its backends are answered.
     pub mode: Mode,
-    /// Deliveries after which upstream's bad-token verdicts are believed; 0 believes all of them from the first on. An entry
+    /// Deliveries, or 410s, after which upstream's bad-token verdicts are believed; 0 believes all of them from the first on. An entry
     /// answers only after a later delivery all the same.
     pub trust_after: u64,
     /// Entries of the dead-token table; beyond them the least recently used goes.
@@ -106,9 +107,11 @@ pub struct Late {
 pub enum Alarm {
     /// A bad-token verdict was not believed: no packet, no entry, a dead letter.
     NotBelieved(Disbelief),
+    /// Upstream refused what this gateway made of a notification, or for a reason nobody knows: a dead letter.
+    Fault(String),
     /// Nothing is sent any more but a probe a minute.
     Held(String),
-    /// A delivery ended the hold.
+    /// A delivery or a 410 ended the hold.
     Released,
 }
 
@@ -116,8 +119,9 @@ impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotBelieved(why) => write!(f, "bad-token verdict not believed: {why}"),
+            Self::Fault(said) => write!(f, "request refused that the gateway made: {said}"),
             Self::Held(reason) => write!(f, "app held: {reason}"),
-            Self::Released => f.write_str("app released by a delivery"),
+            Self::Released => f.write_str("app released by a delivery or a 410"),
         }
     }
 }
@@ -166,9 +170,15 @@ impl App {
         app
     }
 
-    /// What upstream's answer to a push means. Judge answers in the order of the rows.
-    pub fn judge(&mut self, pushed: &Pushed, verdict: Verdict, now: SystemTime) -> Judged {
-        let mut judged = self.judge_push(pushed, verdict, now);
+    /// What upstream's answer to a push means; `said` is its words, for people. Judge answers in the order of the rows.
+    pub fn judge(
+        &mut self,
+        pushed: &Pushed,
+        verdict: Verdict,
+        said: &dyn fmt::Display,
+        now: SystemTime,
+    ) -> Judged {
+        let mut judged = self.judge_push(pushed, verdict, said, unix_seconds(now));
         match self.options.mode {
             Mode::NextTime => {}
             Mode::Continue => judged.late = None,
@@ -181,36 +191,47 @@ impl App {
         judged
     }
 
-    fn judge_push(&mut self, pushed: &Pushed, verdict: Verdict, now: SystemTime) -> Judged {
+    fn judge_push(
+        &mut self,
+        pushed: &Pushed,
+        verdict: Verdict,
+        said: &dyn fmt::Display,
+        now: u64,
+    ) -> Judged {
         match verdict {
             Verdict::Delivered => self.delivered(pushed),
             Verdict::BadToken { status, lifetime } => {
-                let now = unix_seconds(now);
-                self.bad_token(pushed, status, now, now.saturating_add(lifetime.as_secs()))
+                let expires_at = now.saturating_add(lifetime.as_secs());
+                self.bad_token(pushed, status, said, now, expires_at)
             }
-            Verdict::Refused { status } => {
-                self.answered(false);
-                Judged {
-                    settlement: Some(rejected(pushed, status, refusal(status))),
-                    late: late(pushed, Some(status)),
-                    alarm: None,
+            Verdict::Unregistered { since } => {
+                // A clock that is ahead of ours would make tokens of the future dead.
+                self.unregistered(pushed, said, since.unwrap_or(now).min(now))
+            }
+            Verdict::Refused { status, fault } => self.refused(pushed, status, said, fault),
+            Verdict::Misconfigured(why) => Judged {
+                alarm: self.misconfigured(said, why),
+                ..Judged::default()
+            },
+            Verdict::Retry(Retry { when, .. }) => {
+                // What costs the notification nothing was no answer to it.
+                if matches!(when, When::BackOff(_)) {
+                    self.answered(false);
                 }
-            }
-            Verdict::Misconfigured { status } => {
-                self.answered(false);
-                let alarm = self.hold(format!(
-                    "upstream answers status {status}: the topic in the app's certificate is missing or wrong"
-                ));
-                Judged {
-                    alarm,
-                    ..Judged::default()
-                }
-            }
-            Verdict::Retry { .. } => {
-                self.answered(false);
                 Judged::default()
             }
         }
+    }
+
+    /// Upstream says, of a push or of none, that the configuration is wrong (rule 7). The alarm is for the log; none where the
+    /// app was held before.
+    pub fn misconfigured(
+        &mut self,
+        said: &dyn fmt::Display,
+        why: Misconfiguration,
+    ) -> Option<Alarm> {
+        self.answered(false);
+        self.hold(format!("upstream answers {said}: {why}"))
     }
 
     /// Stops the app for a reason that is no token's fault (rule 7): a configuration verdict, a refused certificate. The
@@ -270,28 +291,80 @@ impl App {
     }
 
     fn delivered(&mut self, pushed: &Pushed) -> Judged {
-        self.trust.vouched += 1;
-        self.trust.bad_run = 0;
-        self.answered(true);
-        // It lives, whatever was said of it before.
-        if self.dead_tokens.remove(&pushed.token) {
-            self.changes
-                .push(DeadTokenChange::Delete(pushed.token.detached()));
-        }
         Judged {
             settlement: Some(Settlement {
                 row: pushed.row,
                 end: End::Delivered,
             }),
             late: None,
-            alarm: self.held.take().map(|_| Alarm::Released),
+            alarm: self.vouched(&pushed.token),
         }
     }
 
-    fn bad_token(&mut self, pushed: &Pushed, status: Status, now: u64, expires_at: u64) -> Judged {
+    /// Silence, and a feedback tuple in the same commit (rule 5).
+    fn unregistered(&mut self, pushed: &Pushed, said: &dyn fmt::Display, since: u64) -> Judged {
+        let tuple = Tuple {
+            // The wire has 32 bits, until 2106.
+            timestamp: u32::try_from(since).unwrap_or(u32::MAX),
+            token: pushed.token.detached(),
+        };
+        Judged {
+            settlement: Some(Settlement {
+                row: pushed.row,
+                end: End::Unregistered {
+                    tuple,
+                    reason: refusal(said),
+                },
+            }),
+            late: None,
+            alarm: self.vouched(&pushed.token),
+        }
+    }
+
+    /// Upstream knows this token to be one of the app: that is worth trust, and ends a hold.
+    fn vouched(&mut self, token: &Token) -> Option<Alarm> {
+        self.trust.vouched += 1;
+        self.trust.bad_run = 0;
+        self.answered(true);
+        // Whatever was said of it before.
+        if self.dead_tokens.remove(token) {
+            self.changes.push(DeadTokenChange::Delete(token.detached()));
+        }
+        self.held.take().map(|_| Alarm::Released)
+    }
+
+    fn refused(
+        &mut self,
+        pushed: &Pushed,
+        status: Status,
+        said: &dyn fmt::Display,
+        fault: Fault,
+    ) -> Judged {
+        self.answered(false);
+        let alarm = match fault {
+            Fault::Backend => None,
+            // Whatever is wrong may be wrong with all of them, and they would all be dead letters soon.
+            Fault::Gateway => self
+                .hold_after_a_run(said)
+                .or_else(|| Some(Alarm::Fault(said.to_string()))),
+        };
+        Judged {
+            settlement: Some(rejected(pushed, status, refusal(said))),
+            late: late(pushed, Some(status)),
+            alarm,
+        }
+    }
+
+    fn bad_token(
+        &mut self,
+        pushed: &Pushed,
+        status: Status,
+        said: &dyn fmt::Display,
+        now: u64,
+        expires_at: u64,
+    ) -> Judged {
         let disbelief = self.disbelief();
         self.answered(false);
-        self.trust.bad_run = self.trust.bad_run.saturating_add(1);
         if disbelief.is_none() {
             let vouched = self.trust.vouched;
             let entry = self
@@ -300,10 +373,10 @@ impl App {
             self.changes.push(DeadTokenChange::Put(entry));
             self.evict();
         }
-        let held = self.hold_after_a_run();
+        let held = self.hold_after_a_run(said);
         let reason = match disbelief {
-            None => refusal(status),
-            Some(why) => format!("{}, not believed: {why}", refusal(status)),
+            None => refusal(said),
+            Some(why) => format!("{}, not believed: {why}", refusal(said)),
         };
         let told = disbelief.is_none() && self.held.is_none();
         Judged {
@@ -333,7 +406,9 @@ impl App {
         }
     }
 
-    fn hold_after_a_run(&mut self) -> Option<Alarm> {
+    /// Counts one more refusal that may be the configuration's fault, and holds the app if there were too many in a row.
+    fn hold_after_a_run(&mut self, said: &dyn fmt::Display) -> Option<Alarm> {
+        self.trust.bad_run = self.trust.bad_run.saturating_add(1);
         let limit = if self.trust.vouched < self.options.trust_after {
             HOLD_BEFORE_TRUST
         } else {
@@ -344,7 +419,7 @@ impl App {
             return None;
         }
         self.hold(format!(
-            "{run} bad-token verdicts in a row: is the app's certificate of the right environment?"
+            "{run} refusals in a row, the last with {said}: is the app's certificate or key of the right environment?"
         ))
     }
 
@@ -361,8 +436,8 @@ impl App {
     }
 }
 
-fn refusal(status: Status) -> String {
-    format!("upstream refused it with status {status}")
+fn refusal(said: &dyn fmt::Display) -> String {
+    format!("upstream refused it with {said}")
 }
 
 fn rejected(pushed: &Pushed, status: Status, reason: String) -> Settlement {

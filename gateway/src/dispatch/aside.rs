@@ -13,32 +13,20 @@ use apns_proto::Token;
 
 use crate::store::{Row, RowId};
 use crate::upstream::schedule::jittered;
-
-/// Attempts a notification may be charged before it is given up.
-pub(crate) const ATTEMPTS_MAX: u32 = 10;
+use crate::verdict::Class;
 
 /// Rows kept at most; above that nothing more is paged until some are due.
 const ROWS_MAX: usize = 1_000;
-
-/// What a notification is charged for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Offence {
-    /// Upstream closed without a word when it was sent, alone, on a connection that was quiet before. From now on it is
-    /// always sent so, because what is sent along with it would be shown twice.
-    Close,
-    /// Upstream answered that it could not process it: nothing else was harmed.
-    Answer,
-}
 
 /// What follows from a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Charged {
     /// It will be tried again.
     Again {
-        /// How many it has been charged.
+        /// How many of this class it has been charged.
         attempts: u32,
     },
-    /// It has had its attempts.
+    /// It has had its attempts of this class.
     Spent,
 }
 
@@ -52,7 +40,8 @@ pub(crate) struct Due {
 
 #[derive(Debug)]
 struct Charge {
-    attempts: u32,
+    /// By class.
+    attempts: [u32; Class::ALL.len()],
     not_before: Instant,
     alone: bool,
 }
@@ -87,21 +76,22 @@ impl Aside {
     pub(crate) fn charge(
         &mut self,
         row: RowId,
-        offence: Offence,
+        class: Class,
         now: Instant,
         random: f64,
     ) -> Charged {
         let charge = self.charges.entry(row).or_insert(Charge {
-            attempts: 0,
+            attempts: [0; Class::ALL.len()],
             not_before: now,
             alone: false,
         });
-        charge.attempts += 1;
-        charge.alone |= offence == Offence::Close;
-        charge.not_before = now + jittered(self.base, self.max, charge.attempts, random);
-        if charge.attempts < ATTEMPTS_MAX {
+        let attempts = &mut charge.attempts[class as usize];
+        *attempts += 1;
+        charge.alone |= class == Class::Broke;
+        charge.not_before = now + jittered(self.base, self.max, *attempts, random);
+        if *attempts < class.attempts_max() {
             Charged::Again {
-                attempts: charge.attempts,
+                attempts: *attempts,
             }
         } else {
             Charged::Spent
@@ -224,7 +214,7 @@ mod tests {
     #[test]
     fn a_charged_one_waits_its_pause_and_the_later_ones_to_its_token_wait_behind_it_in_order() {
         let (mut aside, now) = aside();
-        let charged = aside.charge(RowId::fake(1), Offence::Answer, now, LONGEST);
+        let charged = aside.charge(RowId::fake(1), Class::Failed, now, LONGEST);
         assert_eq!(charged, Charged::Again { attempts: 1 });
         for serial in [1, 3, 4] {
             assert_eq!(aside.pass(row(serial, 1)), None, "{serial}");
@@ -246,8 +236,8 @@ mod tests {
     fn one_that_cost_a_connection_is_sent_alone_when_it_is_its_turn_and_others_are_not_kept_by_it()
     {
         let (mut aside, now) = aside();
-        aside.charge(RowId::fake(1), Offence::Close, now, 0.0);
-        aside.charge(RowId::fake(2), Offence::Answer, now, 0.0);
+        aside.charge(RowId::fake(1), Class::Broke, now, 0.0);
+        aside.charge(RowId::fake(2), Class::Failed, now, 0.0);
         assert_eq!(aside.pass(row(1, 1)), None);
         assert_eq!(aside.pass(row(2, 2)), None);
         let due = aside.due(now, false).unwrap();
@@ -261,7 +251,7 @@ mod tests {
         let due = aside.due(now, true).unwrap();
         assert_eq!((due.row.id.serial(), due.alone), (1, true));
         // Once it cost a connection, a later answer does not change that.
-        aside.charge(RowId::fake(1), Offence::Answer, now, 0.0);
+        aside.charge(RowId::fake(1), Class::Failed, now, 0.0);
         aside.pass(row(1, 1));
         assert!(aside.due(now, true).unwrap().alone);
     }
@@ -269,15 +259,15 @@ mod tests {
     #[test]
     fn pauses_grow_and_the_tenth_charge_is_the_last() {
         let (mut aside, now) = aside();
-        for attempts in 1..ATTEMPTS_MAX {
-            let charged = aside.charge(RowId::fake(1), Offence::Close, now, LONGEST);
+        for attempts in 1..10 {
+            let charged = aside.charge(RowId::fake(1), Class::Broke, now, LONGEST);
             assert_eq!(charged, Charged::Again { attempts });
             aside.rewind();
             aside.pass(row(1, 1));
             let pause = aside.next_due(true).unwrap() - now;
             assert_eq!(pause, (BASE * 2_u32.pow(attempts)).min(MAX));
         }
-        let charged = aside.charge(RowId::fake(1), Offence::Close, now, LONGEST);
+        let charged = aside.charge(RowId::fake(1), Class::Broke, now, LONGEST);
         assert_eq!(charged, Charged::Spent);
         aside.settled(RowId::fake(1));
         aside.rewind();
@@ -289,9 +279,24 @@ mod tests {
     }
 
     #[test]
+    fn each_class_has_a_budget_of_its_own() {
+        let (mut aside, now) = aside();
+        for class in Class::ALL {
+            for attempts in 1..class.attempts_max() {
+                let charged = aside.charge(RowId::fake(1), class, now, 0.0);
+                assert_eq!(charged, Charged::Again { attempts }, "{class:?}");
+            }
+        }
+        for class in Class::ALL {
+            let charged = aside.charge(RowId::fake(1), class, now, 0.0);
+            assert_eq!(charged, Charged::Spent, "{class:?}");
+        }
+    }
+
+    #[test]
     fn a_rewind_forgets_the_rows_and_keeps_the_charges() {
         let (mut aside, now) = aside();
-        aside.charge(RowId::fake(1), Offence::Answer, now, LONGEST);
+        aside.charge(RowId::fake(1), Class::Failed, now, LONGEST);
         aside.pass(row(1, 1));
         aside.pass(row(2, 1));
         aside.rewind();
@@ -304,7 +309,7 @@ mod tests {
     #[test]
     fn it_is_full_at_a_thousand_rows_and_has_room_again_when_some_were_due() {
         let (mut aside, now) = aside();
-        aside.charge(RowId::fake(0), Offence::Answer, now, 0.0);
+        aside.charge(RowId::fake(0), Class::Failed, now, 0.0);
         for serial in 0..1_000 {
             assert!(!aside.is_full());
             assert_eq!(aside.pass(row(serial, 1)), None);

@@ -1,13 +1,14 @@
 //! An app's backlog on its way upstream, whatever protocol is spoken there: what is paged, what is set aside, what is settled,
 //! and the probes of an app on hold.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::aside::{Aside, Charged, Due, Offence};
+use super::aside::{Aside, Charged, Due};
 use super::settling::Settling;
 use super::stock::Stock;
 use crate::app::App;
@@ -17,6 +18,7 @@ use crate::contract::{Pushed, expired};
 use crate::counters::Counters;
 use crate::shared::Shared;
 use crate::store::{End, Row, RowId, Store, StoreDown};
+use crate::verdict::Class;
 
 /// One app's.
 pub(super) struct Backlog {
@@ -43,7 +45,12 @@ impl Backlog {
         Self {
             stock: Stock::new(Arc::clone(&app), store.clone()),
             aside: Aside::new(upstream.backoff_base, upstream.backoff_max, now.into_std()),
-            settling: Settling::new(Arc::clone(&app), store.clone(), shared.open.clone()),
+            settling: Settling::new(
+                Arc::clone(&app),
+                store.clone(),
+                shared.open.clone(),
+                Arc::clone(&shared.counters),
+            ),
             app,
             counters: Arc::clone(&shared.counters),
             store,
@@ -141,15 +148,21 @@ impl Backlog {
         self.settling.end(row, End::GivenUp { reason });
     }
 
-    /// Charges a notification an attempt; says whether that was its last, and it is given up for `reason`.
-    pub(super) fn charge(&mut self, pushed: &Pushed, offence: Offence, reason: String) -> bool {
+    /// Charges a notification an attempt for what upstream `said`; says whether that was its last, and it is given up.
+    pub(super) fn charge(
+        &mut self,
+        pushed: &Pushed,
+        class: Class,
+        said: &dyn fmt::Display,
+    ) -> bool {
         let now = Instant::now().into_std();
-        match self.aside.charge(pushed.row, offence, now, fastrand::f64()) {
+        match self.aside.charge(pushed.row, class, now, fastrand::f64()) {
             Charged::Again { attempts } => {
-                debug!(row = %pushed.row, token = %pushed.token, attempts, ?offence, "to be tried again later");
+                debug!(row = %pushed.row, token = %pushed.token, attempts, ?class, "to be tried again later");
                 false
             }
             Charged::Spent => {
+                let reason = format!("tried {} times: {said}", class.attempts_max());
                 warn!(row = %pushed.row, token = %pushed.token, reason, "given up");
                 self.aside.settled(pushed.row);
                 self.settling.end(pushed.row, End::GivenUp { reason });

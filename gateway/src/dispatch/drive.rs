@@ -9,14 +9,14 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::aside::{ATTEMPTS_MAX, Due, Offence};
+use super::aside::Due;
 use super::backlog::Backlog;
 use super::{Dispatcher, Lone};
 use crate::contract::Pushed;
 use crate::store::StoreDown;
 use crate::upstream::binary::{Bare, End, Event, Link};
 use crate::upstream::schedule::{Closed, Ended};
-use crate::verdict::Verdict;
+use crate::verdict::{Class, Retry, Verdict, When};
 
 /// What a stop may take beyond a quiet period.
 const STOP_MARGIN: Duration = Duration::from_secs(2);
@@ -138,7 +138,9 @@ impl Dispatcher {
     }
 
     fn delivered(&mut self, pushed: &Pushed) {
-        self.backlog.settling.judge(pushed, Verdict::Delivered);
+        self.backlog
+            .settling
+            .judge(pushed, Verdict::Delivered, &"no objection");
         self.backlog.aside.settled(pushed.row);
         self.lone.take_if(|lone| lone.row.id == pushed.row);
         self.lone_turn = true;
@@ -190,15 +192,16 @@ impl Dispatcher {
     /// Applies the verdict on the notification an error packet names. Says whether that was its end.
     fn rejected(&mut self, pushed: &Pushed, status: Status) -> bool {
         let verdict = Verdict::of_binary(status);
-        if self.backlog.settling.judge(pushed, verdict) {
+        let said = format!("status {status}");
+        if self.backlog.settling.judge(pushed, verdict, &said) {
             self.backlog.aside.settled(pushed.row);
             return true;
         }
         match verdict {
-            Verdict::Retry { .. } => {
-                let reason = format!("upstream answered status {status} {ATTEMPTS_MAX} times");
-                self.backlog.charge(pushed, Offence::Answer, reason)
-            }
+            Verdict::Retry(Retry {
+                when: When::BackOff(class),
+                ..
+            }) => self.backlog.charge(pushed, class, &said),
             _ => false,
         }
     }
@@ -217,10 +220,9 @@ impl Dispatcher {
             return false;
         };
         self.lone_turn = false;
-        let reason =
-            "the upstream closes the connection whenever this notification is sent".to_owned();
+        let said = "upstream closes the connection whenever it is sent";
         self.backlog
-            .charge(&Pushed::from(&lone.row), Offence::Close, reason)
+            .charge(&Pushed::from(&lone.row), Class::Broke, &said)
     }
 
     fn surprised(&self, surprise: Surprise) {

@@ -3,6 +3,7 @@
 //! Judging, and making the one commit of what was judged, happen here and nowhere else, so that no older state of an app
 //! overtakes a newer one in the store.
 
+use std::fmt;
 use std::mem;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,6 +13,7 @@ use tracing::{debug, error, info, warn};
 use crate::app::App;
 use crate::call::Call;
 use crate::contract::{Alarm, Late, Pushed};
+use crate::counters::Counters;
 use crate::late::OpenConnections;
 use crate::store::{Counts, End, RowId, Settlement, Store, StoreDown};
 use crate::verdict::Verdict;
@@ -21,6 +23,7 @@ pub(crate) struct Settling {
     app: Arc<App>,
     store: Store,
     open: OpenConnections,
+    counters: Arc<Counters>,
     /// Ends that wait for the commit under way.
     ends: Vec<Settlement>,
     /// Whom to tell once they are committed.
@@ -35,11 +38,17 @@ pub(crate) struct Settling {
 }
 
 impl Settling {
-    pub(crate) fn new(app: Arc<App>, store: Store, open: OpenConnections) -> Self {
+    pub(crate) fn new(
+        app: Arc<App>,
+        store: Store,
+        open: OpenConnections,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             app,
             store,
             open,
+            counters,
             ends: Vec::new(),
             late: Vec::new(),
             changed: false,
@@ -54,14 +63,23 @@ impl Settling {
         self.ends.len() + self.called_len
     }
 
-    /// Applies the contract to upstream's verdict; in the order of the rows. Says whether that was the row's end.
-    pub(crate) fn judge(&mut self, pushed: &Pushed, verdict: Verdict) -> bool {
-        let judged = self.app.rules().judge(pushed, verdict, SystemTime::now());
-        debug!(row = %pushed.row, token = %pushed.token, ?verdict, "judged");
+    /// Applies the contract to upstream's verdict, and says what follows: whether that was the row's end. In the order of the
+    /// rows; `said` is upstream's words.
+    pub(crate) fn judge(
+        &mut self,
+        pushed: &Pushed,
+        verdict: Verdict,
+        said: &dyn fmt::Display,
+    ) -> bool {
+        let judged = self
+            .app
+            .rules()
+            .judge(pushed, verdict, said, SystemTime::now());
+        debug!(row = %pushed.row, token = %pushed.token, ?verdict, %said, "judged");
         self.changed = true;
         self.late.extend(judged.late);
         if let Some(alarm) = judged.alarm {
-            raise(&alarm, Some(pushed));
+            self.raise(&alarm, Some(pushed));
         }
         let ended = judged.settlement.is_some();
         self.ends.extend(judged.settlement);
@@ -79,7 +97,7 @@ impl Settling {
         let alarm = self.app.rules().hold(reason);
         self.changed = true;
         if let Some(alarm) = &alarm {
-            raise(alarm, None);
+            self.raise(alarm, None);
         }
         alarm.is_some()
     }
@@ -117,13 +135,21 @@ impl Settling {
         }
         Ok(())
     }
-}
 
-fn raise(alarm: &Alarm, pushed: Option<&Pushed>) {
-    let token = pushed.map(|pushed| tracing::field::display(&pushed.token));
-    match alarm {
-        Alarm::Held(reason) => error!(reason, token, "the app is on hold: someone must act"),
-        Alarm::Released => info!("a delivery ended the hold"),
-        Alarm::NotBelieved(why) => warn!(%why, token, "a verdict on a token is not believed"),
+    fn raise(&self, alarm: &Alarm, pushed: Option<&Pushed>) {
+        let token = pushed.map(|pushed| tracing::field::display(&pushed.token));
+        match alarm {
+            Alarm::Fault(said) => {
+                self.counters.gateway_faults.add(1);
+                error!(
+                    said,
+                    token,
+                    "the upstream refuses a request as this gateway made it: someone must look at the dead letter"
+                );
+            }
+            Alarm::Held(reason) => error!(reason, token, "the app is on hold: someone must act"),
+            Alarm::Released => info!("a delivery or a 410 ended the hold"),
+            Alarm::NotBelieved(why) => warn!(%why, token, "a verdict on a token is not believed"),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use apns_proto::{Command, Expiry, Identifier, Priority, Token};
+use apns_proto::{Command, Expiry, Identifier, Priority, Status, Token};
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -124,7 +124,8 @@ impl Engine {
         let mut delete = self
             .connection
             .prepare_cached("DELETE FROM notification WHERE id = ?1")?;
-        for settlement in &settle.rows {
+        let mut unregistered = Vec::new();
+        for settlement in settle.rows {
             debug_assert_eq!(
                 settlement.row.app(),
                 app,
@@ -135,6 +136,9 @@ impl Engine {
                 End::Delivered | End::Expired => None,
                 End::Rejected { status, reason } => {
                     Some((DeadLetterEnd::Rejected(*status), reason))
+                }
+                End::Unregistered { reason, .. } => {
+                    Some((DeadLetterEnd::Rejected(Status::INVALID_TOKEN), reason))
                 }
                 End::GivenUp { reason } => Some((DeadLetterEnd::GivenUp, reason)),
             };
@@ -151,6 +155,10 @@ impl Engine {
             match settlement.end {
                 End::Delivered => ledger.counts.delivered += 1,
                 End::Rejected { .. } => ledger.counts.rejected += 1,
+                End::Unregistered { tuple, .. } => {
+                    ledger.counts.rejected += 1;
+                    unregistered.push(tuple);
+                }
                 End::Expired => ledger.counts.expired += 1,
                 End::GivenUp { .. } => ledger.counts.given_up += 1,
             }
@@ -159,9 +167,9 @@ impl Engine {
         ledger.trust = settle.trust;
         ledger.held = settle.held;
         ledger.changed = true;
-        let counts = ledger.counts;
+        self.feedback_append(app, &unregistered)?;
         self.change_dead_tokens(app, &settle.dead_tokens)?;
-        Ok(counts)
+        Ok(self.ledger(app).counts)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use apns_proto::feedback::Tuple;
 use apns_proto::{Command, Expiry, Identifier, Priority, Status, Token};
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -110,7 +111,7 @@ pub struct Settlement {
     pub end: End,
 }
 
-/// The four ends of an accepted notification. There is no fifth: until one of them it is queued.
+/// The ends of an accepted notification: until one of them it is queued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// Upstream took it.
@@ -119,6 +120,14 @@ pub enum End {
     Rejected {
         /// Upstream's status.
         status: Status,
+        /// For the dead letter.
+        reason: String,
+    },
+    /// Upstream says that the app is gone from the phone: rejected, a dead letter, and a feedback tuple in the same commit
+    /// (order contract, rule 5).
+    Unregistered {
+        /// What backends read from the feedback service.
+        tuple: Tuple,
         /// For the dead letter.
         reason: String,
     },
@@ -152,7 +161,7 @@ pub struct Trust {
     pub vouched: u64,
     /// Upstream's last five answers, the newest in the lowest bit; 1 = a delivery or a 410.
     pub recent: u8,
-    /// Bad-token verdicts since the last delivery.
+    /// Refusals that may be the configuration's fault, bad tokens above all, since the last delivery or 410.
     pub bad_run: u32,
 }
 
@@ -299,5 +308,5 @@ pub struct FeedbackRow {
     /// Its key.
     pub id: FeedbackId,
     /// The tuple as it goes on the wire.
-    pub tuple: apns_proto::feedback::Tuple,
+    pub tuple: Tuple,
 }

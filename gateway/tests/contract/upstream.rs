@@ -81,7 +81,13 @@ impl World {
             let mut outcome = self.confirm();
             self.cursor = Some(refused.row.id);
             assert!(rest.iter().all(|flight| !flight.shown));
-            self.judge(&refused.row, Verdict::of_binary(status), &mut outcome);
+            let said = format!("status {status}");
+            self.judge(
+                &refused.row,
+                Verdict::of_binary(status),
+                &said,
+                &mut outcome,
+            );
             if outcome
                 .0
                 .last()
@@ -140,17 +146,25 @@ impl World {
     fn confirm(&mut self) -> (Vec<Settlement>, Vec<Late>) {
         let mut outcome = (Vec::new(), Vec::new());
         for flight in std::mem::take(&mut self.in_flight) {
-            self.judge(&flight.row, Verdict::Delivered, &mut outcome);
+            self.judge(&flight.row, Verdict::Delivered, "silence", &mut outcome);
         }
         outcome
     }
 
-    fn judge(&mut self, row: &Row, verdict: Verdict, outcome: &mut (Vec<Settlement>, Vec<Late>)) {
+    fn judge(
+        &mut self,
+        row: &Row,
+        verdict: Verdict,
+        said: &str,
+        outcome: &mut (Vec<Settlement>, Vec<Late>),
+    ) {
         self.upstream
             .history
             .push((row.token.clone(), verdict == Verdict::Delivered));
         let was_held = self.contract.held().is_some();
-        let judged = self.contract.judge(&Pushed::from(row), verdict, self.now);
+        let judged = self
+            .contract
+            .judge(&Pushed::from(row), verdict, &said, self.now);
         if was_held && self.contract.held().is_none() {
             self.rewind();
         }

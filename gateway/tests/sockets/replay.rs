@@ -208,14 +208,14 @@ async fn what_an_upstream_never_can_process_is_given_up_in_the_end() {
     let bench = Bench::start().await;
     let mut backend = bench.backend().await;
     backend.push([1]).await;
-    for _ in 0..10 {
+    for _ in 0..60 {
         let mut peer = bench.upstream.accept().await;
         let one = peer.next().await;
         peer.answer(1, identifier(&one)).await;
     }
     eventually("giving up", || bench.counts().given_up == 1).await;
     let letters = bench.dead_letters().await;
-    let expected = "upstream answered status 1 (processing error) 10 times";
+    let expected = "tried 60 times: status 1 (processing error)";
     assert_eq!(letters, [(1, expected.to_owned())]);
 }
 

@@ -66,7 +66,7 @@ async fn a_notification_that_breaks_the_upstream_is_given_up_and_all_others_arri
         peer.close().await;
     }
     let letters = bench.dead_letters().await;
-    let expected = "the upstream closes the connection whenever this notification is sent";
+    let expected = "tried 10 times: upstream closes the connection whenever it is sent";
     assert_eq!(letters, [(POISON, expected.to_owned())]);
     let mut peer = bench.upstream.accept().await;
     backend.push([5]).await;

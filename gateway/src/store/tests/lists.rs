@@ -209,6 +209,38 @@ async fn the_newest_timestamp_of_a_token_wins_and_a_list_read_twice_counts_once(
 }
 
 #[tokio::test]
+async fn an_unregistered_row_is_a_dead_letter_and_its_tuple_is_in_the_same_commit_once() {
+    let bench = Bench::new().await;
+    let rows = bench.append(1..=2).await;
+    let settlement = |row: &Row| Settlement {
+        row: row.id,
+        end: unregistered(row.seq),
+    };
+    let before = bench.store.commits();
+    let counts = bench.settle(vec![settlement(&rows[0])]).await;
+    assert_eq!(bench.store.commits(), before + 1);
+    assert_eq!((counts.rejected, counts.queued, counts.feedback), (1, 1, 1));
+    assert!(counts.balanced());
+    // Another answer to the same push settles nothing, and says nothing.
+    let counts = bench.settle(vec![settlement(&rows[0])]).await;
+    assert_eq!((counts.rejected, counts.feedback), (1, 1));
+    let reopened = bench.reopen().await;
+    assert_eq!(feedback(&reopened, None).await, [tuple(1, 100)]);
+    let letters = reopened
+        .store
+        .dead_letters(reopened.app.id, None, 10)
+        .await
+        .unwrap();
+    assert_eq!(
+        (letters[0].end, letters[0].reason.as_str()),
+        (
+            DeadLetterEnd::Rejected(Status::INVALID_TOKEN),
+            "the app is gone"
+        )
+    );
+}
+
+#[tokio::test]
 async fn every_backend_has_a_cursor_of_its_own_that_never_goes_back() {
     let bench = Bench::new().await;
     bench

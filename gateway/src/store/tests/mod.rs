@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apns_net::credentials::Environment;
+use apns_proto::feedback::Tuple;
 use apns_proto::{Command, Expiry, Identifier, Priority, Status, Token};
 use bytes::Bytes;
 use rusqlite::Connection;
@@ -168,6 +169,16 @@ fn rejected() -> End {
 fn given_up() -> End {
     End::GivenUp {
         reason: "tried for long".to_owned(),
+    }
+}
+
+fn unregistered(number: u64) -> End {
+    End::Unregistered {
+        tuple: Tuple {
+            timestamp: 100,
+            token: token(number),
+        },
+        reason: "the app is gone".to_owned(),
     }
 }
 

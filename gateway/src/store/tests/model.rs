@@ -1,6 +1,6 @@
 //! Random lives of a store, with crashes, against a model that fits on a page.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ enum Action {
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         4 => prop::collection::vec(prop::bool::weighted(0.2), 1..8).prop_map(Action::Append),
-        4 => prop::collection::vec((0_usize..30, 0_u8..4), 1..8).prop_map(Action::Settle),
+        4 => prop::collection::vec((0_usize..30, 0_u8..5), 1..8).prop_map(Action::Settle),
         1 => (0_usize..10).prop_map(Action::RequeueOne),
         1 => Just(Action::RequeueAll),
         1 => Just(Action::Reopen),
@@ -40,6 +40,8 @@ struct Model {
     queued: BTreeMap<RowId, u64>,
     /// Seq, whether it counts as given up, whether it is malformed.
     letters: VecDeque<(u64, bool, bool)>,
+    /// The seqs whose tokens are in the feedback list.
+    feedback: BTreeSet<u64>,
     counts: Counts,
 }
 
@@ -55,6 +57,7 @@ impl Model {
         }
         self.counts.dead_letters = self.letters.len() as u64;
         self.counts.queued = self.queued.len() as u64;
+        self.counts.feedback = self.feedback.len() as u64;
     }
 }
 
@@ -157,7 +160,8 @@ impl Life {
                 0 => End::Delivered,
                 1 => rejected(),
                 2 => End::Expired,
-                _ => given_up(),
+                3 => given_up(),
+                _ => unregistered(seq),
             };
             if self.model.queued.remove(&row).is_some() {
                 match &end {
@@ -165,6 +169,11 @@ impl Life {
                     End::Rejected { .. } => {
                         self.model.counts.rejected += 1;
                         self.model.bury(seq, false, false);
+                    }
+                    End::Unregistered { .. } => {
+                        self.model.counts.rejected += 1;
+                        self.model.bury(seq, false, false);
+                        self.model.feedback.insert(seq);
                     }
                     End::Expired => self.model.counts.expired += 1,
                     End::GivenUp { .. } => {
@@ -250,6 +259,15 @@ impl Life {
             })
             .collect();
         assert_eq!(letters, self.model.letters);
+        let feedback = self
+            .bench
+            .store
+            .feedback_page(self.bench.app.id, None, 1_000)
+            .await
+            .unwrap();
+        let feedback: BTreeSet<Token> = feedback.into_iter().map(|row| row.tuple.token).collect();
+        let expected = self.model.feedback.iter().map(|seq| token(*seq));
+        assert_eq!(feedback, expected.collect());
     }
 }
 
