@@ -3,12 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use apns_certs::DEFAULT_TEAM;
-use apns_net::credentials::{Environment, Identity};
+use apns_certs::{Ca, DEFAULT_TEAM, KeyKind, MintError};
+use apns_net::credentials::{CredentialsError, Environment, Identity};
 use apns_net::listen::Limits;
 use apns_net::tls::TlsVersions;
 use serde::Serialize;
 use tokio_rustls::rustls::pki_types::CertificateDer;
+use utoipa::ToSchema;
 
 use crate::faults::Plan;
 use crate::knobs::Knobs;
@@ -70,18 +71,47 @@ impl Config {
             seed: fastrand::u64(..),
         }
     }
+
+    /// The same with a certificate for this machine made on the spot by `ca`, which also issues what providers and phones come with: all
+    /// a test needs.
+    ///
+    /// # Errors
+    ///
+    /// When this machine cannot make a key.
+    pub fn with_ca(ca: &Ca) -> Result<Self, CertificateError> {
+        let server = ca.server_with_key(&["localhost", "127.0.0.1"], KeyKind::P256)?;
+        Ok(Self::new(
+            server.identity()?,
+            vec![ca.certificate_der().clone()],
+        ))
+    }
+}
+
+/// Why there is no certificate for the listeners.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// It cannot be made.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// It cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
 }
 
 /// The ports of one environment. A provider's certificate must permit it [P-05]; a token of the other one means nothing here [P-37].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Addresses {
     /// The binary provider port, 2195 at Apple; port 0 takes a free one, here and below.
+    #[schema(value_type = String)]
     pub binary: SocketAddr,
     /// The feedback service, 2196 at Apple.
+    #[schema(value_type = String)]
     pub feedback: SocketAddr,
     /// The courier, 5223 at Apple.
+    #[schema(value_type = String)]
     pub courier: SocketAddr,
     /// The HTTP/2 provider API, 443 and 2197 at Apple.
+    #[schema(value_type = String)]
     pub http2: SocketAddr,
 }
 

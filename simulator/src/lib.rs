@@ -41,8 +41,8 @@ pub mod virtual_phone;
 mod wait;
 pub mod world;
 
-pub use config::{Addresses, Config, Timeouts};
-pub use phones::AddPhoneError;
+pub use config::{Addresses, CertificateError, Config, Timeouts};
+pub use phones::{AddPhoneError, OnPhoneError};
 pub use project::{NoProject, Project};
 pub use provider_keys::SigningKey;
 pub use start::{Handle, Simulator, StartError};

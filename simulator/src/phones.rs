@@ -28,6 +28,22 @@ pub enum AddPhoneError {
     /// The world is full.
     #[error(transparent)]
     Refused(#[from] DeviceRefused),
+    /// Its app got no token.
+    #[error(
+        "the app got no device token: its topic is empty, or there is no room for another token"
+    )]
+    NoToken,
+}
+
+/// Why nothing was done to a phone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OnPhoneError {
+    /// It is not there.
+    #[error("there is no phone of this name")]
+    NoSuchPhone,
+    /// It wants a connection and the world is full.
+    #[error(transparent)]
+    Refused(#[from] DeviceRefused),
 }
 
 impl Phones {

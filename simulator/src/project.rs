@@ -9,8 +9,9 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use apns_net::credentials::CertificateInfo;
+use apns_net::credentials::{CertificateInfo, Environment};
 use apns_net::tls::Terms;
+use apns_proto::Token;
 use aws_lc_rs::digest::{SHA256, digest};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,10 @@ use tracing::info;
 use crate::clock::{Clock, OutOfRange};
 use crate::event::Page;
 use crate::faults::{Faults, Plan};
+use crate::inbox::{Filter, Push};
 use crate::knobs::{Knobs, WrongEnvironment};
+use crate::phone::{Phone, Types};
+use crate::phones::{AddPhoneError, OnPhoneError};
 use crate::shared::Shared;
 use crate::wait::{NotInTime, wait_for};
 use crate::world::{Bounds, World};
@@ -103,6 +107,79 @@ impl Project {
             self.world(|world, _| look(world))
         })
         .await
+    }
+
+    /// Switches a virtual phone on, with an app that registers for everything: the app's device token.
+    ///
+    /// # Errors
+    ///
+    /// When there is a phone of this name, or no room for it.
+    pub fn add_phone(
+        &self,
+        name: &str,
+        topic: &str,
+        environment: Environment,
+    ) -> Result<Token, AddPhoneError> {
+        let mut phone = Phone::new(name);
+        let app_name = topic.rsplit('.').next().unwrap_or(topic);
+        phone
+            .install(topic, app_name, true)
+            .and_then(|()| phone.register(topic, Types::ALL))
+            .expect("a new phone has room for an app");
+        self.shared().with_phones(|world, phones, now| {
+            phones.add(now, world, phone, environment)?;
+            let app = phones.get(name).and_then(|phone| phone.phone.app(topic));
+            let token = app.and_then(|app| app.token().cloned());
+            token.ok_or_else(|| {
+                phones.remove(now, world, name);
+                AddPhoneError::NoToken
+            })
+        })
+    }
+
+    /// Does something to a virtual phone, or looks at it. What follows from it has happened when this returns: a phone that left
+    /// airplane mode has got what was stored for it, say.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such phone, or no room for its connection.
+    pub fn on_phone<T>(
+        &self,
+        name: &str,
+        act: impl FnOnce(&mut Phone) -> T,
+    ) -> Result<T, OnPhoneError> {
+        let acted = self
+            .shared()
+            .with_phones(|world, phones, now| phones.act(now, world, name, act));
+        Ok(acted.ok_or(OnPhoneError::NoSuchPhone)??)
+    }
+
+    /// Waits for a push that passes the filter, from before or from now on; the error names the one that comes nearest.
+    ///
+    /// # Errors
+    ///
+    /// When there is none within `deadline`.
+    pub async fn wait_for_push(
+        &self,
+        filter: &Filter,
+        deadline: Duration,
+    ) -> Result<Push, NotInTime> {
+        let changes = self.changes.subscribe();
+        let found = || {
+            self.shared()
+                .inbox(|inbox| inbox.pushes().find(|push| filter.matches(push)).cloned())
+        };
+        wait_for(changes, "the push", deadline, found)
+            .await
+            .map_err(|late| {
+                let what = self
+                    .shared()
+                    .inbox(|inbox| match filter.nearest_miss(inbox.pushes()) {
+                        Some(miss) => format!("{} (the nearest miss is {miss})", late.what),
+                        None => format!("{} (there is none at all)", late.what),
+                    });
+                NotInTime { what, ..late }
+            })
     }
 
     /// Makes it as it was at the start: no phones, no tokens, nothing stored, no feedback, no events, the real time, the simulator's knobs and faults; keys

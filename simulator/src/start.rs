@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use apns_net::credentials::Environment;
 use apns_net::listen::{self, Accepted, BindError, Configurations};
 use apns_net::tls::{Amend, ClientPolicy, TlsError, http2_server_config, server_config};
+use apns_proto::Token;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -19,6 +20,8 @@ use crate::config::{Addresses, Config};
 use crate::event::Page;
 use crate::face::{Door, binary, courier, environment_of, feedback, http2};
 use crate::faults::{self, Faults, TooManyRules};
+use crate::inbox::{Filter, Push};
+use crate::phones::AddPhoneError;
 use crate::project::{NoProject, Project, Projects, Start};
 use crate::wait::NotInTime;
 use crate::world::World;
@@ -276,6 +279,30 @@ impl Handle {
         look: impl FnMut(&World) -> Option<T>,
     ) -> Result<T, NotInTime> {
         self.default_project().wait_for(what, deadline, look).await
+    }
+
+    /// Switches a virtual phone on in the default project, with an app that registers for everything in [`Config::environment`]: the app's device
+    /// token.
+    ///
+    /// # Errors
+    ///
+    /// When there is a phone of this name, or no room for it.
+    pub fn add_phone(&self, name: &str, topic: &str) -> Result<Token, AddPhoneError> {
+        self.default_project()
+            .add_phone(name, topic, self.environment)
+    }
+
+    /// Waits for a push in the default project that passes the filter, from before or from now on; the error names the one that comes nearest.
+    ///
+    /// # Errors
+    ///
+    /// When there is none within `deadline`.
+    pub async fn wait_for_push(
+        &self,
+        filter: &Filter,
+        deadline: Duration,
+    ) -> Result<Push, NotInTime> {
+        self.default_project().wait_for_push(filter, deadline).await
     }
 
     /// Closes the listeners and every connection; what is under way gets [`Timeouts::stop`](crate::Timeouts::stop).

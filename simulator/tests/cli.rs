@@ -143,7 +143,12 @@ fn the_ready_file_names_listeners_credentials_and_phones_and_a_signal_ends_it_wi
         assert!(token.len() == 64 && token.bytes().all(|c| c.is_ascii_hexdigit()));
     }
     let health = http(service.text("rest"), "GET /v1/health", "");
-    assert!(health.contains(r#""status":"ok""#), "{health}");
+    let (_, health) = health.split_once("\r\n\r\n").unwrap();
+    let health: Value = serde_json::from_str(health).unwrap();
+    assert_eq!(health["status"], "ok");
+    for environment in ["sandbox", "production"] {
+        assert_eq!(health[environment], service.ready[environment]);
+    }
     service.signal("TERM");
     assert_eq!(service.child.wait().unwrap().code(), Some(0));
 }

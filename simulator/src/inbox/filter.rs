@@ -181,6 +181,16 @@ impl Filter {
     }
 }
 
+impl std::fmt::Display for Miss<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "push {}", self.push.id)?;
+        for (place, mismatch) in self.why.iter().enumerate() {
+            write!(f, "{}{mismatch}", if place == 0 { " (" } else { "; " })?;
+        }
+        f.write_str(")")
+    }
+}
+
 impl std::fmt::Display for Mismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {

@@ -27,6 +27,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use apns_certs::Ca;
+use apns_net::credentials::Environment;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -39,7 +40,7 @@ use utoipa_axum::routes;
 
 use self::portal::Offices;
 use crate::project::Projects;
-use crate::{Handle, http};
+use crate::{Addresses, Handle, http};
 
 /// Far above a certificate request and the largest `.apns` file.
 const BODY_LEN_MAX: usize = 64 * 1024;
@@ -84,6 +85,8 @@ impl Rest {
         let stop = CancellationToken::new();
         let desk = Arc::new(Desk {
             projects: simulator.projects().clone(),
+            sandbox: simulator.addresses(Environment::Sandbox),
+            production: simulator.addresses(Environment::Production),
             hosts: config.hosts,
             offices: Offices::new(config.ca),
             stop: stop.clone(),
@@ -116,6 +119,8 @@ impl Rest {
 #[derive(Debug)]
 struct Desk {
     projects: Arc<Projects>,
+    sandbox: Addresses,
+    production: Addresses,
     hosts: Vec<String>,
     offices: Offices,
     stop: CancellationToken,

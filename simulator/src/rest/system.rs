@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -12,22 +13,27 @@ use utoipa::openapi::OpenApi;
 use super::Desk;
 use super::ask::Asked;
 use super::problem::Problem;
+use crate::Addresses;
 
-/// That the simulator is there.
+/// That the simulator is there, and where
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
     /// `ok`.
     status: &'static str,
     /// The simulator's version.
     version: &'static str,
+    sandbox: Addresses,
+    production: Addresses,
 }
 
-/// Whether the simulator is there
+/// Whether the simulator is there, and where one connects to it
 #[utoipa::path(get, path = "/v1/health", tag = "system", responses((status = 200, body = Health)))]
-pub(super) async fn health(_: Asked) -> Json<Health> {
+pub(super) async fn health(State(desk): State<Arc<Desk>>, _: Asked) -> Json<Health> {
     Json(Health {
         status: "ok",
         version: env!("CARGO_PKG_VERSION"),
+        sandbox: desk.sandbox,
+        production: desk.production,
     })
 }
 

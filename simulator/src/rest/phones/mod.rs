@@ -278,6 +278,7 @@ impl From<AddPhoneError> for Problem {
         match error {
             AddPhoneError::Exists => Self::conflict("exists", error),
             AddPhoneError::Refused(full) => full.into(),
+            AddPhoneError::NoToken => Self::full(error),
         }
     }
 }

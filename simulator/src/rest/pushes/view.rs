@@ -162,13 +162,3 @@ impl MissView {
         }
     }
 }
-
-impl std::fmt::Display for MissView {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "push {}", self.push.id)?;
-        for (place, mismatch) in self.why.iter().enumerate() {
-            write!(f, "{}{mismatch}", if place == 0 { " (" } else { "; " })?;
-        }
-        f.write_str(")")
-    }
-}

@@ -168,8 +168,7 @@ impl Unmet {
     fn of(error: &'static str, what: &str, expectation: &Expectation, inbox: &Inbox) -> Self {
         let counted = expectation.count(inbox);
         let got = counted.matching.len();
-        let nearest = counted.nearest.map(MissView::of);
-        let miss = match &nearest {
+        let miss = match &counted.nearest {
             Some(miss) => format!("the nearest miss is {miss}"),
             None if got == 0 => "no push has come at all".to_owned(),
             None => "there is no other push".to_owned(),
@@ -185,7 +184,7 @@ impl Unmet {
                 .map(|push| push.id)
                 .take(IDS_MAX)
                 .collect(),
-            nearest,
+            nearest: counted.nearest.map(MissView::of),
         }
     }
 }
