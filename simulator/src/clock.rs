@@ -73,12 +73,21 @@ impl Clock {
         *self = if self.is_frozen() {
             Self::Frozen(to)
         } else {
-            match to.duration_since(real) {
-                Ok(ahead) => Self::Ahead(ahead),
-                Err(behind) => Self::Behind(behind.duration()),
-            }
+            Self::running(real, to)
         };
         Ok(())
+    }
+
+    /// Has it run on from what it shows.
+    pub fn run(&mut self, real: SystemTime) {
+        *self = Self::running(real, self.now(real));
+    }
+
+    fn running(real: SystemTime, shown: SystemTime) -> Self {
+        match shown.duration_since(real) {
+            Ok(ahead) => Self::Ahead(ahead),
+            Err(behind) => Self::Behind(behind.duration()),
+        }
     }
 
     /// Has it show the real time again.
@@ -95,6 +104,18 @@ mod tests {
 
     fn noon() -> SystemTime {
         UNIX_EPOCH + 500_000 * HOUR
+    }
+
+    #[test]
+    fn a_clock_that_stood_runs_on_from_where_it_stood() {
+        let mut clock = Clock::default();
+        clock.freeze(noon());
+        clock.run(noon() + HOUR);
+        assert_eq!(clock, Clock::Behind(HOUR));
+        assert_eq!(clock.now(noon() + 3 * HOUR), noon() + 2 * HOUR);
+        clock.follow();
+        clock.run(noon());
+        assert_eq!(clock.now(noon() + HOUR), noon() + HOUR);
     }
 
     #[test]

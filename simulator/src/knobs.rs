@@ -183,6 +183,15 @@ impl Knobs {
         let (name, value) = setting
             .split_once('=')
             .ok_or_else(|| KnobError::Form(setting.to_owned()))?;
+        self.turn(name, value)
+    }
+
+    /// The same, with name and value apart.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such knob, or it has no such value.
+    pub fn turn(&mut self, name: &str, value: &str) -> Result<(), KnobError> {
         let knob = ALL
             .iter()
             .find(|knob| knob.name == name)

@@ -10,10 +10,13 @@
 //! Nothing named in a push is ever fetched, and nothing changes by GET.
 
 mod ask;
+mod clock;
 mod connections;
 mod document;
 mod events;
+mod feedback;
 mod guard;
+mod knobs;
 mod phones;
 mod portal;
 mod problem;
@@ -140,6 +143,9 @@ fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(system::health))
         .routes(routes!(projects::list))
         .routes(routes!(projects::reset))
+        .routes(routes!(clock::show, clock::change))
+        .routes(routes!(knobs::show, knobs::change))
+        .routes(routes!(feedback::show))
         .routes(routes!(connections::list))
         .routes(routes!(connections::close))
         .routes(routes!(phones::list, phones::add))

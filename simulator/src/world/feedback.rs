@@ -53,6 +53,17 @@ impl Lists {
         Some(oldest)
     }
 
+    /// Those that are not empty, each oldest first.
+    pub(super) fn iter(
+        &self,
+    ) -> impl Iterator<Item = (&Provider, impl ExactSizeIterator<Item = &Tuple>)> {
+        let full = self
+            .lists
+            .iter()
+            .filter(|(_, list)| !list.tuples.is_empty());
+        full.map(|(provider, list)| (provider, list.tuples.values()))
+    }
+
     pub(super) fn snapshot(&self, provider: &Provider) -> Snapshot {
         let list = self.lists.get(provider);
         Snapshot {

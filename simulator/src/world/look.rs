@@ -2,8 +2,9 @@
 
 use apns_net::credentials::Environment;
 use apns_proto::Token;
+use apns_proto::feedback::Tuple;
 
-use super::World;
+use super::{Provider, World};
 
 /// A device token and whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,13 @@ impl World {
     /// How many phones were ever connected.
     pub fn devices_len(&self) -> usize {
         self.devices.len()
+    }
+
+    /// The feedback lists that are not empty, in no particular order, each with what is on it, oldest first.
+    pub fn feedback_lists(
+        &self,
+    ) -> impl Iterator<Item = (&Provider, impl ExactSizeIterator<Item = &Tuple>)> {
+        self.feedback.iter()
     }
 
     /// Every device token there is, in no particular order.

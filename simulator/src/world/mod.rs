@@ -99,6 +99,12 @@ impl Provider {
     pub fn topic(&self) -> &str {
         &self.topic
     }
+
+    /// Where it connected.
+    #[must_use]
+    pub const fn environment(&self) -> Environment {
+        self.environment
+    }
 }
 
 /// What a provider is told.

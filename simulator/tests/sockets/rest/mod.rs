@@ -1,6 +1,7 @@
 //! The REST API as a test in another language sees it: JSON over HTTP.
 
 mod connections;
+mod control;
 mod events;
 mod phones;
 mod portal;
