@@ -21,6 +21,12 @@ third-party:
     tests/rig/clients/aioapns/venv/bin/pip install --quiet --requirement tests/rig/clients/aioapns/requirements.txt
     cargo test -p apns-rig --features third-party --test third_party_http2
 
+# The example tests in pytest (four workers) and node:test, against one simulator.
+test-frameworks:
+    python3 -m venv examples/tests/pytest/venv
+    examples/tests/pytest/venv/bin/pip install --quiet --requirement examples/tests/pytest/requirements.txt
+    cargo test -p apns-rig --features third-party --test test_frameworks
+
 fmt:
     cargo fmt --all --check
 
