@@ -1,12 +1,13 @@
-//! Clients of the HTTP/2 provider API that are not ours and cannot be changed: npm `@parse/node-apn@8.1`, PyPI `aioapns==4.0`, and curl for
-//! what a client library never sends. All against the simulator.
+//! Clients of the HTTP/2 provider API that are not ours and cannot be changed: npm `@parse/node-apn@8.1`, PyPI `aioapns==4.0`, and curl and
+//! nghttp for what a client library never sends. All against the simulator.
 //!
 //! Needs node 20, `npm ci --ignore-scripts --prefix tests/rig/clients/parse-node-apn`, a Python with
-//! `tests/rig/clients/aioapns/requirements.txt` in `tests/rig/clients/aioapns/venv`, and curl with HTTP/2. What is missing is a failure, not a
-//! skip.
+//! `tests/rig/clients/aioapns/requirements.txt` in `tests/rig/clients/aioapns/venv`, curl with HTTP/2, and nghttp. What is missing is
+//! a failure, not a skip.
 
 mod curl;
 mod libraries;
+mod nghttp;
 #[path = "../third_party/ran.rs"]
 #[expect(dead_code, reason = "shared with the clients of the binary protocol")]
 mod ran;
