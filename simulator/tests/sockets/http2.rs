@@ -183,13 +183,14 @@ async fn many_pushes_at_once_arrive() {
     let client = Client::connect(&scene, Some(&scene.portal.provider())).await;
     let (token, headers) = (token.to_hex(), [("apns-topic", TOPIC)]);
     let client = &client;
-    let (one, two, three) = tokio::join!(
-        client.post(&token, &headers, "{}"),
-        client.post(&token, &headers, "{}"),
-        client.post(&token, &headers, "{}")
-    );
-    assert!([one, two, three].iter().all(|answer| answer.status == 200));
-    has_received(&phone, &["{}".to_owned(), "{}".to_owned(), "{}".to_owned()]).await;
+    let [one, two, three] = [1, 2, 3].map(alert);
+    let answers = <[Answer; 3]>::from(tokio::join!(
+        client.post(&token, &headers, &one),
+        client.post(&token, &headers, &two),
+        client.post(&token, &headers, &three)
+    ));
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    has_received(&phone, &[one, two, three]).await;
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod faults;
 mod feedback;
 mod flow;
 mod http2;
+mod http2_frames;
 mod knobs;
 mod phones;
 mod projects;
