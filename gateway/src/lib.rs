@@ -17,13 +17,14 @@
 //!   [`contract`] and settled in the store.
 //! * `feedback` reads the upstream's list and serves it again.
 //!
-//! What is decided without IO is decided in modules without IO: [`config`], `caller`, [`contract`], [`verdict`],
+//! What is decided without IO is decided in modules without IO: [`config`], `caller`, [`contract`], [`translate`], [`verdict`],
 //! `dispatch::aside`, `upstream::schedule`, and the sessions of `apns-proto`. The rest are drivers.
 
 pub mod cli;
 pub mod config;
 pub mod contract;
 pub mod store;
+pub mod translate;
 pub mod verdict;
 
 mod app;

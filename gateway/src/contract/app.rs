@@ -223,13 +223,8 @@ impl App {
         }
     }
 
-    /// Upstream says, of a push or of none, that the configuration is wrong (rule 7). The alarm is for the log; none where the
-    /// app was held before.
-    pub fn misconfigured(
-        &mut self,
-        said: &dyn fmt::Display,
-        why: Misconfiguration,
-    ) -> Option<Alarm> {
+    /// Upstream says that the configuration is wrong, whatever it was sent (rule 7).
+    fn misconfigured(&mut self, said: &dyn fmt::Display, why: Misconfiguration) -> Option<Alarm> {
         self.answered(false);
         self.hold(format!("upstream answers {said}: {why}"))
     }

@@ -178,6 +178,7 @@ mod tests {
     fn row(serial: u64, token: u8) -> Row {
         Row {
             id: RowId::fake(serial),
+            origin: RowId::fake(serial),
             backend: Arc::from("billing"),
             connection: 1,
             seq: serial,

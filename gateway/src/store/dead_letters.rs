@@ -20,7 +20,7 @@ impl Engine {
     ) -> rusqlite::Result<Vec<DeadLetter>> {
         let (first, last) = range(app);
         let mut select = self.connection.prepare_cached(
-            "SELECT notification, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at,
+            "SELECT origin, origin, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at,
               id, status, reason, malformed, died_at
              FROM dead_letter WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
         )?;
@@ -29,15 +29,15 @@ impl Engine {
             |row| {
                 Ok(DeadLetter {
                     row: read_row(row)?,
-                    id: LetterId(row.get(11)?),
+                    id: LetterId(row.get(12)?),
                     end: row
-                        .get::<_, Option<u8>>(12)?
+                        .get::<_, Option<u8>>(13)?
                         .map_or(DeadLetterEnd::GivenUp, |status| {
                             DeadLetterEnd::Rejected(Status(status))
                         }),
-                    reason: row.get(13)?,
-                    malformed: row.get(14)?,
-                    died_at: row.get(15)?,
+                    reason: row.get(14)?,
+                    malformed: row.get(15)?,
+                    died_at: row.get(16)?,
                 })
             },
         )?;
@@ -75,8 +75,8 @@ impl Engine {
             self.connection
                 .prepare_cached(
                     "INSERT INTO notification
-                     (id, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at)
-                     SELECT ?2, backend, 0, seq, command, identifier, expiry, priority, token, payload, accepted_at
+                     (id, origin, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at)
+                     SELECT ?2, origin, backend, 0, seq, command, identifier, expiry, priority, token, payload, accepted_at
                      FROM dead_letter WHERE id = ?1",
                 )?
                 .execute([letter, row])?;

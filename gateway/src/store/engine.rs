@@ -172,6 +172,7 @@ impl Engine {
             wal_pages,
             lock,
             run: _,
+            installation: _,
         } = opened;
         Self {
             connection,

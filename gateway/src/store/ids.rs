@@ -21,6 +21,11 @@ impl fmt::Display for AppId {
     }
 }
 
+/// What tells this store from every other: random, made with the file and kept in it. Two gateways never call two notifications
+/// by one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Installation(pub [u8; 16]);
+
 /// First and last key an app can own.
 pub(super) fn range(app: AppId) -> (i64, i64) {
     (key(app, 0), key(app, SERIAL_MAX))
@@ -72,6 +77,13 @@ id! {
 id! {
     /// A feedback tuple. The order of ids is the order in which tuples became known; what cursors count in.
     FeedbackId
+}
+
+impl RowId {
+    /// The key's bytes, the app's first.
+    pub(crate) fn to_be_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
 }
 
 #[cfg(test)]

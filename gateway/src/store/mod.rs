@@ -47,7 +47,7 @@ use apns_proto::feedback::Tuple;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use engine::{Engine, Request};
-pub use ids::{AppId, FeedbackId, LetterId, RowId};
+pub use ids::{AppId, FeedbackId, Installation, LetterId, RowId};
 pub use records::{
     AppState, Append, Appended, AtOnce, Committed, Counts, DeadLetter, DeadLetterEnd, DeadToken,
     DeadTokenChange, End, FeedbackRow, NewRow, RejectedAtOnce, Requeue, Requeued, Row, Settle,
@@ -96,6 +96,7 @@ pub struct Store {
 /// What handles and thread share beside the channel.
 #[derive(Debug)]
 struct Shared {
+    installation: Installation,
     commits: AtomicU64,
     connections: AtomicU64,
     /// Set once, by an error.
@@ -111,6 +112,7 @@ impl Store {
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, OpenError> {
         let opened = schema::open(path, options.busy_timeout)?;
         let shared = Arc::new(Shared {
+            installation: opened.installation,
             commits: AtomicU64::new(0),
             // Above every number of every earlier run, so that no row of those speaks to a connection of this one.
             connections: AtomicU64::new(u64::from(opened.run) << 32),
@@ -160,6 +162,11 @@ impl Store {
             .await
             .expect("this handle keeps the sender");
         down.clone().expect("it was waited for")
+    }
+
+    /// What tells this store from every other.
+    pub fn installation(&self) -> Installation {
+        self.shared.installation
     }
 
     /// Commits so far, for the metrics and for whoever doubts that they are grouped.

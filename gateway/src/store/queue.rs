@@ -73,7 +73,7 @@ impl Engine {
     ) -> rusqlite::Result<Vec<Row>> {
         let (first, last) = range(app);
         let mut select = self.connection.prepare_cached(
-            "SELECT id, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at
+            "SELECT id, coalesce(origin, id), backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at
              FROM notification WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
         )?;
         let mut found = select.query(params![
@@ -189,7 +189,7 @@ fn reject_at_once(
     connection
         .prepare_cached(
             "INSERT INTO dead_letter
-             (id, notification, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at,
+             (id, origin, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at,
               status, reason, malformed, died_at)
              VALUES (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?11)",
         )?
@@ -233,9 +233,9 @@ fn bury(
     let copied = connection
         .prepare_cached(
             "INSERT INTO dead_letter
-             (id, notification, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at,
+             (id, origin, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at,
               status, reason, malformed, died_at)
-             SELECT ?2, id, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at,
+             SELECT ?2, coalesce(origin, id), backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at,
               ?3, ?4, FALSE, ?5
              FROM notification WHERE id = ?1",
         )?
@@ -243,20 +243,21 @@ fn bury(
     Ok(copied == 1)
 }
 
-/// Reads the columns every notification has: `id, backend, connection, seq, command, identifier, expiry, priority, token, payload,
+/// Reads the columns every notification has: `id, origin, backend, connection, seq, command, identifier, expiry, priority, token, payload,
 /// accepted_at`, in this order and first.
 pub(super) fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
         id: RowId(row.get(0)?),
-        backend: Arc::from(row.get_ref(1)?.as_str()?),
-        connection: row.get(2)?,
-        seq: row.get(3)?,
-        command: Command(row.get(4)?),
-        identifier: row.get::<_, Option<u32>>(5)?.map(Identifier::from_u32),
-        expiry: row.get::<_, Option<i32>>(6)?.map(Expiry),
-        priority: row.get::<_, Option<u8>>(7)?.map(Priority),
-        token: Token::new(Bytes::copy_from_slice(row.get_ref(8)?.as_blob()?)),
-        payload: Bytes::copy_from_slice(row.get_ref(9)?.as_blob()?),
-        accepted_at: row.get(10)?,
+        origin: RowId(row.get(1)?),
+        backend: Arc::from(row.get_ref(2)?.as_str()?),
+        connection: row.get(3)?,
+        seq: row.get(4)?,
+        command: Command(row.get(5)?),
+        identifier: row.get::<_, Option<u32>>(6)?.map(Identifier::from_u32),
+        expiry: row.get::<_, Option<i32>>(7)?.map(Expiry),
+        priority: row.get::<_, Option<u8>>(8)?.map(Priority),
+        token: Token::new(Bytes::copy_from_slice(row.get_ref(9)?.as_blob()?)),
+        payload: Bytes::copy_from_slice(row.get_ref(10)?.as_blob()?),
+        accepted_at: row.get(11)?,
     })
 }

@@ -80,6 +80,8 @@ pub struct Appended {
 pub struct Row {
     /// Its key.
     pub id: RowId,
+    /// The key it was first accepted under: another one only if it was requeued since.
+    pub origin: RowId,
     /// The backend that sent it.
     pub backend: Arc<str>,
     /// The connection it came on; 0, which no connection has, after a requeue.
@@ -262,7 +264,7 @@ pub struct AppState {
 pub struct DeadLetter {
     /// Its key.
     pub id: LetterId,
-    /// The notification; `row.id` is the key it had.
+    /// The notification; `row.id` is the key it was first accepted under.
     pub row: Row,
     /// What ended it.
     pub end: DeadLetterEnd,

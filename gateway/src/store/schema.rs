@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use super::ids::Installation;
+
 /// What `PRAGMA user_version` says once the tables below are there.
 const VERSION: i64 = 1;
 
@@ -21,9 +23,10 @@ const STATEMENTS_MAX: usize = 64;
 /// The tables. Keys are those of [`ids`](super::ids); times are UNIX seconds.
 const TABLES: &str = "
     CREATE TABLE gateway (
-        run INTEGER NOT NULL
+        run INTEGER NOT NULL,
+        installation BLOB NOT NULL
     ) STRICT;
-    INSERT INTO gateway (run) VALUES (0);
+    INSERT INTO gateway (run, installation) VALUES (0, randomblob(16));
 
     CREATE TABLE app (
         id INTEGER PRIMARY KEY,
@@ -61,12 +64,13 @@ const TABLES: &str = "
         priority INTEGER,
         token BLOB NOT NULL,
         payload BLOB NOT NULL,
-        accepted_at INTEGER NOT NULL
+        accepted_at INTEGER NOT NULL,
+        origin INTEGER
     ) STRICT;
 
     CREATE TABLE dead_letter (
         id INTEGER PRIMARY KEY,
-        notification INTEGER NOT NULL,
+        origin INTEGER NOT NULL,
         backend TEXT NOT NULL,
         connection INTEGER NOT NULL,
         seq INTEGER NOT NULL,
@@ -170,6 +174,7 @@ pub(super) struct Opened {
     pub(super) wal_pages: Arc<AtomicI32>,
     /// How many times this store has been opened, this time included.
     pub(super) run: u32,
+    pub(super) installation: Installation,
     /// Held as long as the connection is.
     pub(super) lock: File,
 }
@@ -203,11 +208,12 @@ pub(super) fn open(path: &Path, busy_timeout: Duration) -> Result<Opened, OpenEr
         });
     }
     let wal_pages = Arc::new(AtomicI32::new(0));
-    let run = prepare(&mut connection, &wal_pages).map_err(database)?;
+    let (run, installation) = prepare(&mut connection, &wal_pages).map_err(database)?;
     Ok(Opened {
         connection,
         wal_pages,
         run,
+        installation,
         lock,
     })
 }
@@ -271,8 +277,11 @@ fn refuse_what_is_not_ours(path: &Path, connection: &Connection) -> Result<(), O
     Ok(())
 }
 
-/// Settings, tables, and this run's number.
-fn prepare(connection: &mut Connection, wal_pages: &Arc<AtomicI32>) -> rusqlite::Result<u32> {
+/// Settings, tables, this run's number and the store's own.
+fn prepare(
+    connection: &mut Connection,
+    wal_pages: &Arc<AtomicI32>,
+) -> rusqlite::Result<(u32, Installation)> {
     // Every commit is on the disk when it is answered; on macOS, too, where fsync alone stops at the drive's cache.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "fullfsync", true)?;
@@ -290,11 +299,11 @@ fn prepare(connection: &mut Connection, wal_pages: &Arc<AtomicI32>) -> rusqlite:
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
-    let run = transaction.query_row(
-        "UPDATE gateway SET run = run + 1 RETURNING run",
+    let opened = transaction.query_row(
+        "UPDATE gateway SET run = run + 1 RETURNING run, installation",
         [],
-        |row| row.get(0),
+        |row| Ok((row.get(0)?, Installation(row.get(1)?))),
     )?;
     transaction.commit()?;
-    Ok(run)
+    Ok(opened)
 }

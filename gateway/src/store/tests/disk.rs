@@ -305,6 +305,15 @@ async fn no_connection_has_the_number_of_one_of_an_earlier_run() {
 }
 
 #[tokio::test]
+async fn a_store_is_the_same_after_a_restart_and_no_two_are() {
+    let bench = Bench::new().await;
+    let installation = bench.store.installation();
+    let bench = bench.reopen().await;
+    assert_eq!(bench.store.installation(), installation);
+    assert_ne!(Bench::new().await.store.installation(), installation);
+}
+
+#[tokio::test]
 async fn the_write_ahead_log_is_moved_into_the_database_before_it_grows_without_end() {
     let bench = Bench::new().await;
     for _ in 0..40 {

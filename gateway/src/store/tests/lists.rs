@@ -209,6 +209,34 @@ async fn the_newest_timestamp_of_a_token_wins_and_a_list_read_twice_counts_once(
 }
 
 #[tokio::test]
+async fn a_requeued_letter_keeps_the_key_it_was_first_accepted_under_however_often() {
+    let bench = Bench::new().await;
+    let first = bench.append(1..=1).await.remove(0);
+    assert_eq!(first.origin, first.id);
+    let mut row = first.clone();
+    for _ in 0..2 {
+        bench
+            .settle(vec![Settlement {
+                row: row.id,
+                end: given_up(),
+            }])
+            .await;
+        let store = &bench.store;
+        let letters = store.dead_letters(bench.app.id, None, 10).await.unwrap();
+        assert_eq!(
+            (letters[0].row.id, letters[0].row.origin),
+            (first.id, first.id)
+        );
+        store.requeue(bench.app.id, Requeue::All).await.unwrap();
+        let page = store.page(bench.app.id, None, 10, usize::MAX).await;
+        let requeued = page.unwrap().remove(0);
+        assert!(requeued.id > row.id);
+        row = requeued;
+        assert_eq!(row.origin, first.id);
+    }
+}
+
+#[tokio::test]
 async fn an_unregistered_row_is_a_dead_letter_and_its_tuple_is_in_the_same_commit_once() {
     let bench = Bench::new().await;
     let rows = bench.append(1..=2).await;

@@ -13,6 +13,7 @@ const PURE: &[&str] = &[
     "proto/src",
     "certs-dev/src/portal",
     "gateway/src/contract",
+    "gateway/src/translate",
     "gateway/src/verdict",
     "simulator/src/world",
     "simulator/src/phone",
