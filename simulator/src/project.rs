@@ -183,7 +183,7 @@ impl Project {
     }
 
     /// Makes it as it was at the start: no phones, no tokens, nothing stored, no feedback, no events, the real time, the simulator's knobs and faults; keys
-    /// of provider tokens stay. Its connections are closed, as they are when the simulator stops; what they still do nobody sees. Events are numbered on.
+    /// of provider tokens and revoked certificates stay, as the portal does. Its connections are closed, as they are when the simulator stops; what they still do nobody sees. Events are numbered on.
     pub fn reset(&self) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let newest = current.with(|world, _| world.newest_event());
@@ -194,10 +194,8 @@ impl Project {
             self.changes.clone(),
             self.start.stop.child_token(),
         );
-        // They are credentials, as certificates are.
-        for key in current.with(|world, _| world.provider_keys()) {
-            fresh.with(|world, _| world.add_provider_key(key));
-        }
+        let credentials = current.with(|world, _| world.credentials().clone());
+        fresh.with(|world, _| world.set_credentials(credentials));
         let old = std::mem::replace(&mut *current, Arc::new(fresh));
         drop(current);
         old.stop().cancel();

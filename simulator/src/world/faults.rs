@@ -89,6 +89,12 @@ impl World {
         certificate: &CertificateInfo,
         usual: Terms,
     ) -> Terms {
+        if self.is_revoked(&certificate.pin) {
+            return Terms {
+                revoked: true,
+                ..usual
+            };
+        }
         let topic = certificate.topic.as_deref().unwrap_or_default();
         let action = self
             .inject_certificate(now, topic, 0)

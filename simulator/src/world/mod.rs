@@ -14,6 +14,7 @@
 //! ```
 
 mod courier;
+mod credentials;
 mod device;
 mod faults;
 mod feedback;
@@ -32,6 +33,7 @@ use apns_proto::{Expiry, Malformed, Notification, Priority, Status, Token};
 use bytes::Bytes;
 
 pub use self::courier::{CourierFault, DeviceRefused, Outbox};
+use self::credentials::Credentials;
 use self::device::{DeviceEntry, Item};
 use self::feedback::Lists;
 pub use self::feedback::Snapshot;
@@ -42,7 +44,7 @@ pub use crate::event::DeviceId;
 use crate::event::{Dropped, Events, Page, Request, Route, Sent, What};
 use crate::faults::Faults;
 use crate::knobs::{DeadToken, Knobs};
-use crate::provider_api::{ProviderKey, PushType};
+use crate::provider_api::PushType;
 
 /// How much a world holds at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,8 +162,7 @@ pub struct World {
     expiries: BTreeSet<(i64, DeviceId, Token)>,
     feedback: Lists,
     faults: Faults,
-    /// By key id.
-    provider_keys: HashMap<Arc<str>, ProviderKey>,
+    credentials: Credentials,
     events: Events,
     wakes: Vec<Wake>,
 }
@@ -241,7 +242,7 @@ impl World {
             expiries: BTreeSet::new(),
             feedback: Lists::default(),
             faults: Faults::default(),
-            provider_keys: HashMap::new(),
+            credentials: Credentials::default(),
             events: Events::after(event, bounds.events_max, bounds.event_frame_bytes_max),
             wakes: Vec::new(),
         }
@@ -507,7 +508,7 @@ impl World {
     /// Whether nothing has happened in it.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
-        self.devices.is_empty() && self.events.is_empty()
+        self.devices.is_empty() && self.events.is_empty() && self.credentials.is_empty()
     }
 
     /// The clock that gives `now` was set.

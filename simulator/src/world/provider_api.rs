@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{Content, Delivered, DeviceId, Unfound, World};
 use crate::event::{Request, Sent, What};
-use crate::provider_api::{self, ApnsId, ProviderKey, Push, Reason};
+use crate::provider_api::{self, ApnsId, Push, Reason};
 
 /// What became of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,21 +137,6 @@ impl World {
     /// A UUID nobody has seen: for a push that came without, and for `apns-unique-id`.
     pub fn new_apns_id(&mut self) -> ApnsId {
         ApnsId::of(self.rng.u128(..))
-    }
-
-    /// Takes a `.p8` key's public half; another of the same id gives way.
-    pub fn add_provider_key(&mut self, key: ProviderKey) {
-        self.provider_keys.insert(key.id.clone(), key);
-    }
-
-    pub(crate) fn provider_keys(&self) -> Vec<ProviderKey> {
-        self.provider_keys.values().cloned().collect()
-    }
-
-    /// The key a provider token names.
-    #[must_use]
-    pub fn provider_key(&self, id: &str) -> Option<&ProviderKey> {
-        self.provider_keys.get(id)
     }
 }
 

@@ -12,24 +12,26 @@ use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use h2::client::SendRequest;
 use http::{HeaderMap, Request};
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 use crate::support::{Scene, TOPIC, alert, dial, has_received, soon};
 
 /// A connection to the HTTP/2 port.
-struct Client {
+pub(crate) struct Client {
     send: SendRequest<Bytes>,
     tap: TapHandle,
     driver: tokio::task::JoinHandle<Result<(), h2::Error>>,
 }
 
-struct Answer {
+pub(crate) struct Answer {
     status: u16,
     headers: HeaderMap,
     body: String,
 }
 
 impl Client {
-    async fn connect(scene: &Scene, identity: Option<&Identity>) -> Self {
+    pub(crate) async fn connect(scene: &Scene, identity: Option<&Identity>) -> Self {
         // Without ALPN, as some clients are [H-01].
         let address = scene.simulator.http2();
         let stream = dial(address, identity, scene.portal.roots()).await.unwrap();
@@ -42,7 +44,7 @@ impl Client {
         }
     }
 
-    async fn post(&self, token: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn post(&self, token: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let uri = format!("https://localhost/3/device/{token}");
         let request = headers
             .iter()
@@ -67,13 +69,15 @@ impl Client {
     }
 }
 
-fn said(answer: &Answer) -> (u16, &str) {
+pub(crate) fn said(answer: &Answer) -> (u16, &str) {
     (answer.status, &answer.body)
 }
 
 /// A provider token's headers.
-struct Signer {
+pub(crate) struct Signer {
     pair: EcdsaKeyPair,
+    key_id: String,
+    team: String,
 }
 
 impl Signer {
@@ -90,13 +94,29 @@ impl Signer {
         scene
             .simulator
             .world(|world, _| world.add_provider_key(key));
-        Self { pair }
+        Self {
+            pair,
+            key_id: "KEY0000001".to_owned(),
+            team: "TEAM000001".to_owned(),
+        }
     }
 
-    fn bearer(&self, issued_at: u64) -> String {
+    /// A `.p8` file as the portal hands it out.
+    pub(crate) fn of_file(pem: &str, key_id: &str, team: &str) -> Self {
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+        Self {
+            pair: EcdsaKeyPair::from_pkcs8(algorithm, der.secret_pkcs8_der()).unwrap(),
+            key_id: key_id.to_owned(),
+            team: team.to_owned(),
+        }
+    }
+
+    pub(crate) fn bearer(&self, issued_at: u64) -> String {
         let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
-        let header = encode(r#"{"alg":"ES256","kid":"KEY0000001"}"#);
-        let claims = encode(&format!(r#"{{"iss":"TEAM000001","iat":{issued_at}}}"#));
+        let Self { key_id, team, .. } = self;
+        let header = encode(&format!(r#"{{"alg":"ES256","kid":"{key_id}"}}"#));
+        let claims = encode(&format!(r#"{{"iss":"{team}","iat":{issued_at}}}"#));
         let signed = format!("{header}.{claims}");
         let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes());
         let signature = BASE64URL_NOPAD.encode(signature.unwrap().as_ref());
@@ -104,7 +124,7 @@ impl Signer {
     }
 }
 
-fn seconds_now() -> u64 {
+pub(crate) fn seconds_now() -> u64 {
     let now = std::time::SystemTime::now();
     now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }

@@ -127,6 +127,8 @@ pub(in crate::rest) async fn download(
 }
 
 /// Revokes a certificate
+///
+/// Every handshake with it fails from now on, with the alert `certificate_revoked`; connections that are open stay.
 #[utoipa::path(
     post, path = "/v1/portal/certificates/{serial}/revoke", tag = "portal",
     params(("serial" = String, Path, description = "The certificate's number in hex")),
@@ -139,6 +141,7 @@ pub(in crate::rest) async fn revoke(
 ) -> Result<Json<CertificateView>, Problem> {
     let now = asked.project.now();
     let issued = office(&desk, &asked)?.revoke(&parse(&serial)?, now)?;
+    asked.project.with(|world, _| world.revoke(issued.pin));
     Ok(Json(CertificateView::of(&issued, now)))
 }
 

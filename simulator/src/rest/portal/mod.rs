@@ -130,6 +130,8 @@ pub(super) async fn keys(
 }
 
 /// Makes a key for provider tokens
+///
+/// The HTTP/2 ports take tokens signed with it from now on.
 #[utoipa::path(
     post, path = "/v1/portal/keys", tag = "portal", request_body = NewKey, responses((status = 201, body = CreatedKey))
 )]
@@ -146,7 +148,8 @@ pub(super) async fn create_key(
         ));
     }
     let office = office(&desk, &asked)?;
-    let made = office.create_key(&name, asked.project.now())?;
+    let (key, made) = office.create_key(&name, asked.project.now())?;
+    asked.project.with(|world, _| world.add_provider_key(key));
     let created = CreatedKey {
         key_id: made.key_id,
         team: office.team().to_owned(),

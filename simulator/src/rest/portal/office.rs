@@ -12,6 +12,8 @@ use apns_certs::portal::{
 use apns_certs::{Ca, DEFAULT_ORGANIZATION, KeyKind, Kind, Minted};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
+use crate::provider_api::ProviderKey;
+
 /// Of each kind of thing a portal remembers.
 const LEN_MAX: usize = 10_000;
 /// Portals.
@@ -196,16 +198,20 @@ impl Office {
         lock(&self.books).portal.keys().to_vec()
     }
 
+    /// Makes a key: what APNs is to know of it, and what its owner is given.
     pub(super) fn create_key(
         &self,
         name: &str,
         now: SystemTime,
-    ) -> Result<NewAuthKey, OfficeError> {
+    ) -> Result<(ProviderKey, NewAuthKey), OfficeError> {
         let Books { portal, .. } = &mut *lock(&self.books);
         if portal.keys().len() >= LEN_MAX {
             return Err(OfficeError::Full);
         }
-        Ok(portal.create_key(name, now).map_err(PortalError::Mint)?)
+        let made = portal.create_key(name, now).map_err(PortalError::Mint)?;
+        let key = portal.keys().last();
+        let key = key.and_then(|key| ProviderKey::from_portal(key, &self.team));
+        Ok((key.expect("the portal has just written it"), made))
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use apns_certs::{KeyKind, csr};
 use apns_net::credentials::{CertificateInfo, Identity};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::Bench;
+use crate::http2::{Client, Signer, said, seconds_now};
 use crate::support::{TOPIC, alert, framed, soon};
 
 #[tokio::test]
@@ -94,6 +95,66 @@ async fn a_key_is_handed_out_once() {
     assert_eq!(keys["keys"][0]["key_id"], made["key_id"]);
     assert_eq!(keys["keys"][0]["name"], "CI");
     assert!(keys["keys"][0].get("private_key").is_none());
+}
+
+#[tokio::test]
+async fn a_key_of_the_portal_signs_tokens_that_are_taken_also_after_a_reset() {
+    let bench = Bench::set().await;
+    for (project, team) in [("default", "DEVTEAM001"), ("TEAM0000OF", "TEAM0000OF")] {
+        let made = bench
+            .post(&format!("/v1/portal/keys?project={project}"), json!({}))
+            .await;
+        let text = |key: &str| made[key].as_str().unwrap();
+        assert_eq!(text("team"), team);
+        let signer = Signer::of_file(text("private_key"), text("key_id"), team);
+        let bearer = signer.bearer(seconds_now());
+        bench.scene.simulator.project(team).unwrap().reset();
+        let apps = json!([{ "topic": TOPIC }]);
+        let phone = json!({"name": "iPhone", "apps": apps});
+        let phone = bench
+            .post(&format!("/v1/phones?project={project}"), phone)
+            .await;
+        let token = phone["apps"][0]["token"].as_str().unwrap();
+        let client = Client::connect(&bench.scene, None).await;
+        let headers = [("apns-topic", TOPIC), ("authorization", &*bearer)];
+        let answer = client.post(token, &headers, &alert("hi")).await;
+        assert_eq!(said(&answer), (200, ""), "{team}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_revoked_over_rest_is_refused_everywhere_also_after_a_reset() {
+    let bench = Bench::set().await;
+    let simulator = &bench.scene.simulator;
+    let equip = async |app: &str| {
+        let made = bench
+            .post("/v1/portal/credentials", json!({"app_id": app}))
+            .await;
+        let text = |key: &str| made[key].as_str().unwrap().as_bytes();
+        let identity = Identity::from_pem(text("certificate"), text("private_key")).unwrap();
+        let serial = made["issued"]["serial"].as_str().unwrap().to_owned();
+        (identity, serial)
+    };
+    let (revoked, serial) = equip(TOPIC).await;
+    let (kept, _) = equip(TOPIC).await;
+    bench
+        .scene
+        .dial(simulator.binary(), &revoked)
+        .await
+        .unwrap();
+    let revoke = format!("/v1/portal/certificates/{serial}/revoke");
+    bench.post(&revoke, Value::Null).await;
+    simulator.default_project().reset();
+    for address in [simulator.binary(), simulator.feedback(), simulator.http2()] {
+        // In TLS 1.3 the client is done before the server has seen its certificate.
+        let refused = match bench.scene.dial(address, &revoked).await {
+            Ok(mut open) => soon(open.read_u8()).await.unwrap_err(),
+            Err(refused) => refused,
+        };
+        let alert = refused.to_string();
+        assert!(alert.contains("CertificateRevoked"), "{address}: {alert}");
+        bench.scene.dial(address, &kept).await.unwrap();
+    }
 }
 
 #[tokio::test]
