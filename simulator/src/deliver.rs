@@ -1,13 +1,11 @@
 //! Sending a payload to an app from inside: what APNs does with it is what it does with any push.
 
 use apns_net::credentials::Environment;
-use apns_proto::frame::framed;
-use apns_proto::{Limits, Priority, Push, Token};
-use bytes::BytesMut;
+use apns_proto::Token;
+use bytes::Bytes;
 
 use crate::apns_file::ApnsFile;
 use crate::shared::Shared;
-use crate::world::{Provider, Pushed};
 
 /// Why nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +53,7 @@ impl Shared {
         phone: Option<&str>,
     ) -> Result<u64, DeliverError> {
         let ApnsFile { topic, .. } = file;
-        let payload = file.payload();
+        let payload = Bytes::from(file.payload());
         self.with(|world, now| {
             let mut found: Vec<(String, Environment, Token)> = world
                 .registrations()
@@ -84,28 +82,9 @@ impl Shared {
                     });
                 }
             };
-            let mut frame = BytesMut::new();
-            let push = Push {
-                token: token.as_bytes(),
-                payload: &payload,
-                expiry: None,
-                priority: Some(Priority::IMMEDIATE),
-            };
-            framed::encode(None, &push, &mut frame)
-                .expect("a token's and a file's payload have lengths that fit");
-            let limits = Limits {
-                payload_len_max: payload.len(),
-            };
-            let notification = apns_proto::decode(&mut frame, &limits)
-                .and_then(Result::ok)
-                .expect("what was just encoded is a notification");
-            match world.push(
-                now,
-                &Provider::new(topic.as_str(), environment),
-                &notification,
-            ) {
-                Pushed::Answer(_) => Ok(world.newest_event()),
-                Pushed::Wait(_) => Err(DeliverError::Busy { phone: name }),
+            match world.deliver_file(now, environment, &token, topic, payload) {
+                Some(push) => Ok(push),
+                None => Err(DeliverError::Busy { phone: name }),
             }
         })
     }

@@ -51,6 +51,7 @@ impl fmt::Display for Request {
                 }
                 write!(f, "push for {topic} in {environment}, apns-id {id}")?;
             }
+            Sent::File { .. } => write!(f, "an .apns file for {topic} in {environment}")?,
         }
         self.token
             .as_ref()

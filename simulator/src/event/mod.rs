@@ -83,15 +83,32 @@ pub enum Sent {
         /// The body, or as much of it as was read.
         body: Bytes,
     },
+    /// Neither: an `.apns` file that was handed in.
+    File {
+        /// The payload in it.
+        payload: Bytes,
+        /// How urgent it is.
+        priority: Priority,
+    },
 }
 
 impl Sent {
-    /// The bytes in which it came: the frame, or the body.
+    /// The bytes in which it came: the frame, the body, or the payload of the file.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {
         match self {
             Self::Frame { frame, .. } => frame,
             Self::Post { body, .. } => body,
+            Self::File { payload, .. } => payload,
+        }
+    }
+
+    /// What the provider calls it in the binary protocol.
+    #[must_use]
+    pub const fn identifier(&self) -> Option<Identifier> {
+        match self {
+            Self::Frame { identifier, .. } => *identifier,
+            Self::Post { .. } | Self::File { .. } => None,
         }
     }
 }

@@ -33,6 +33,9 @@ pub struct Filter {
     pub token: Option<TokenStart>,
     /// The name of the phone.
     pub phone: Option<String>,
+    /// Where it came in.
+    #[param(inline)]
+    pub face: Option<Face>,
     /// The environment it was sent in.
     #[param(value_type = Option<EnvironmentName>)]
     #[schema(value_type = Option<EnvironmentName>)]
@@ -54,6 +57,29 @@ pub struct Filter {
     #[param(value_type = Option<String>)]
     #[schema(value_type = Option<Object>)]
     pub payload: Option<Value>,
+}
+
+/// Where a push came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = PushFace)]
+pub enum Face {
+    /// The binary provider port.
+    Binary,
+    /// The HTTP/2 provider API.
+    Http2,
+    /// The REST API, as an `.apns` file.
+    Rest,
+}
+
+impl std::fmt::Display for Face {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Binary => "binary",
+            Self::Http2 => "http2",
+            Self::Rest => "rest",
+        })
+    }
 }
 
 /// [`Environment`], for the description of the API.
@@ -132,18 +158,19 @@ impl Filter {
             found.add("token", start.clone(), or_none(token));
         }
         found.equal("phone", self.phone.as_deref(), push.phone.as_deref());
+        found.equal("face", self.face, Some(push.face()));
         found.equal("environment", self.environment, Some(request.environment));
-        let (identifier, apns_id) = match &request.sent {
-            Sent::Frame { identifier, .. } => (identifier.map(Identifier::to_u32), None),
-            Sent::Post { id, .. } => (None, Some(id)),
+        let identifier = request.sent.identifier().map(Identifier::to_u32);
+        let apns_id = match &request.sent {
+            Sent::Post { id, .. } => Some(id),
+            Sent::Frame { .. } | Sent::File { .. } => None,
         };
         found.equal("identifier", self.identifier, identifier);
         let apns_id = apns_id.map(ApnsId::as_str);
         found.equal("apns_id", self.apns_id.as_deref(), apns_id);
         found.equal("outcome", self.outcome, Some(push.fate.outcome()));
         found.equal("status", self.status, push.status());
-        let reason = push.reason().map(|reason| reason.to_string());
-        found.equal("reason", self.reason.clone(), reason);
+        found.equal("reason", self.reason.clone(), push.reason());
         if let Some(text) = &self.text {
             let payload = String::from_utf8_lossy(&push.payload);
             if !payload.to_lowercase().contains(&text.to_lowercase()) {

@@ -7,6 +7,7 @@
 //! Pure: it is given pages of events. Whoever looks into it lets it catch up first; nobody waits for it.
 
 mod expectation;
+mod fate;
 mod filter;
 #[cfg(test)]
 mod tests;
@@ -15,16 +16,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use apns_proto::{Expiry, Limits, Priority, Status};
+use apns_proto::{Expiry, Limits, Priority};
 use bytes::{Bytes, BytesMut};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 pub use self::expectation::{Counted, Expectation, ExpectationError};
+pub use self::fate::{Fate, Outcome};
 pub(crate) use self::filter::EnvironmentName;
-pub use self::filter::{Filter, Mismatch, Miss, TokenStart};
-use crate::event::{Dropped, Event, Page, Request, Route, Sent, What};
-use crate::provider_api::Reason;
+pub use self::filter::{Face, Filter, Mismatch, Miss, TokenStart};
+use crate::event::{Event, Page, Request, Route, Sent, What};
 
 /// Pushes kept. The oldest makes room.
 pub const PUSHES_MAX: usize = 10_000;
@@ -54,120 +53,43 @@ pub struct Push {
     pub settled_at: Option<SystemTime>,
 }
 
-/// What became of a push.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
-    /// On its way to a phone that is online.
-    OnItsWay,
-    /// Kept for a phone that is offline.
-    Stored,
-    /// The phone acknowledged it.
-    Delivered,
-    /// Accepted, and given up.
-    Dropped(Dropped),
-    /// A later push took its place in the store.
-    Overwritten {
-        /// The later one.
-        by: u64,
-    },
-    /// Accepted in silence; the app is gone from the phone.
-    AppGone,
-    /// Refused over HTTP/2.
-    Refused {
-        /// What was answered.
-        reason: Reason,
-        /// More about it in words.
-        why: String,
-    },
-    /// Refused.
-    Rejected {
-        /// What was answered; `None` is a bare close.
-        status: Option<Status>,
-        /// The clause of `docs/protocol.md` behind it.
-        clause: &'static str,
-        /// The reason in words.
-        why: String,
-    },
-}
-
-/// The one word for a [`Fate`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// On its way to a phone that is online.
-    OnItsWay,
-    /// Kept for a phone that is offline.
-    Stored,
-    /// The phone acknowledged it.
-    Delivered,
-    /// Accepted, and given up.
-    Dropped,
-    /// A later push took its place in the store.
-    Overwritten,
-    /// Accepted in silence; the app is gone from the phone.
-    AppGone,
-    /// Refused.
-    Rejected,
-}
-
-impl std::fmt::Display for Outcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::OnItsWay => "on_its_way",
-            Self::Stored => "stored",
-            Self::Delivered => "delivered",
-            Self::Dropped => "dropped",
-            Self::Overwritten => "overwritten",
-            Self::AppGone => "app_gone",
-            Self::Rejected => "rejected",
-        })
-    }
-}
-
-impl Fate {
-    /// The one word for it.
-    #[must_use]
-    pub const fn outcome(&self) -> Outcome {
-        match self {
-            Self::OnItsWay => Outcome::OnItsWay,
-            Self::Stored => Outcome::Stored,
-            Self::Delivered => Outcome::Delivered,
-            Self::Dropped(_) => Outcome::Dropped,
-            Self::Overwritten { .. } => Outcome::Overwritten,
-            Self::AppGone => Outcome::AppGone,
-            Self::Refused { .. } | Self::Rejected { .. } => Outcome::Rejected,
-        }
-    }
-
-    /// Why, where there is more to say than the word.
-    #[must_use]
-    pub fn why(&self) -> Option<String> {
-        match self {
-            Self::OnItsWay | Self::Stored | Self::Delivered => None,
-            Self::Dropped(why) => Some(why.to_string()),
-            Self::Overwritten { by } => Some(format!("push {by} came for the same app")),
-            Self::AppGone => Some("the app is not on the phone".to_owned()),
-            Self::Refused { why, .. } | Self::Rejected { why, .. } => Some(why.clone()),
-        }
-    }
-}
-
 impl Push {
+    /// Where it came in.
+    #[must_use]
+    pub const fn face(&self) -> Face {
+        match self.request.sent {
+            Sent::Frame { .. } => Face::Binary,
+            Sent::Post { .. } => Face::Http2,
+            Sent::File { .. } => Face::Rest,
+        }
+    }
+
     /// The status it was refused with: that of the error packet, or HTTP's.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self.fate {
             Fate::Refused { reason, .. } => Some(reason.status()),
             Fate::Rejected { status, .. } => status.map(|status| status.0.into()),
+            Fate::Injected { status, .. } => status,
             _ => None,
         }
     }
 
     /// The reason it was refused with over HTTP/2.
     #[must_use]
-    pub const fn reason(&self) -> Option<Reason> {
-        match self.fate {
-            Fate::Refused { reason, .. } => Some(reason),
+    pub fn reason(&self) -> Option<String> {
+        match &self.fate {
+            Fate::Refused { reason, .. } => Some(reason.to_string()),
+            Fate::Injected { reason, .. } => reason.as_deref().map(str::to_owned),
+            _ => None,
+        }
+    }
+
+    /// The fault that decided what became of it, by its name.
+    #[must_use]
+    pub fn fault(&self) -> Option<&str> {
+        match &self.fate {
+            Fate::Injected { fault, .. } => Some(fault),
             _ => None,
         }
     }
@@ -265,6 +187,16 @@ impl Inbox {
                 };
                 self.arrived(seq, at, request, None, fate);
             }
+            What::Injected {
+                fault,
+                action,
+                request: Some(request),
+                ..
+            } => {
+                if let Some(fate) = Fate::injected(fault, &action, &request) {
+                    self.arrived(seq, at, request, None, fate);
+                }
+            }
             What::Delivered { push, .. } => self.settle(push, at, Fate::Delivered),
             What::Dropped { push, why, .. } => self.settle(push, at, Fate::Dropped(why)),
             What::Overwritten { push, by, .. } => self.settle(push, at, Fate::Overwritten { by }),
@@ -327,6 +259,7 @@ fn contents(request: &Request) -> (Bytes, Option<Expiry>, Option<Priority>) {
             body,
             ..
         } => return (body.clone(), *expiry, *priority),
+        Sent::File { payload, priority } => return (payload.clone(), None, Some(*priority)),
     };
     // What was over its certificate's limit is shown all the same.
     let limits = Limits {

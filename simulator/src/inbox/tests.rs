@@ -1,11 +1,12 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use apns_net::credentials::Environment;
-use apns_proto::{Command, Identifier, Token};
+use apns_proto::{Command, Identifier, Status, Token};
 use serde_json::json;
 
 use super::*;
-use crate::event::{Device, DeviceId};
+use crate::event::{Device, DeviceId, Dropped};
+use crate::faults::{self, Action};
 
 const MAIL: &str = "com.example.Mail";
 
@@ -177,6 +178,60 @@ fn the_oldest_pushes_make_room_and_are_counted() {
 }
 
 #[test]
+fn a_push_that_a_fault_decided_has_an_outcome_and_the_name_of_the_fault() {
+    let close = |taken| Action::Close { taken };
+    let status = Status::INVALID_TOKEN;
+    let reason = Action::Reason {
+        status: 429,
+        reason: "TooManyRequests".into(),
+    };
+    let delay = Duration::ZERO;
+    for (action, outcome) in [
+        (
+            Action::Status { status },
+            Some((Outcome::Rejected, Some(8), None)),
+        ),
+        (
+            reason,
+            Some((Outcome::Rejected, Some(429), Some("TooManyRequests"))),
+        ),
+        (Action::NoPacket, Some((Outcome::Rejected, None, None))),
+        (
+            Action::Swallow { delay },
+            Some((Outcome::Dropped, None, None)),
+        ),
+        (close(false), Some((Outcome::Lost, None, None))),
+        // The world's own event follows.
+        (close(true), None),
+        (
+            Action::Latency {
+                delay,
+                jitter: delay,
+            },
+            None,
+        ),
+    ] {
+        let name = action.name();
+        let inbox = inbox([What::Injected {
+            fault: "bad day".into(),
+            action,
+            face: Some(faults::Face::Binary),
+            topic: MAIL.into(),
+            connection: 1,
+            request: Some(request(MAIL, 0xa1, "{}")),
+        }]);
+        let got = inbox.push(1).map(|push| {
+            assert_eq!(push.fault(), Some("bad day"));
+            let reason = push.reason();
+            (push.fate.outcome(), push.status(), reason)
+        });
+        let outcome =
+            outcome.map(|(outcome, status, reason)| (outcome, status, reason.map(str::to_owned)));
+        assert_eq!(got, outcome, "{name}");
+    }
+}
+
+#[test]
 fn every_condition_of_a_filter_lets_through_and_holds_back() {
     let inbox = inbox([accepted(MAIL, 0xa1, r#"{"aps":{"alert":"Hi","badge":3}}"#)]);
     let push = inbox.push(1).unwrap();
@@ -189,6 +244,7 @@ fn every_condition_of_a_filter_lets_through_and_holds_back() {
             json!({"environment": "sandbox"}),
             json!({"environment": "production"}),
         ),
+        (json!({"face": "binary"}), json!({"face": "http2"})),
         (json!({"identifier": 7}), json!({"identifier": 8})),
         (
             json!({"outcome": "on_its_way"}),
@@ -215,7 +271,10 @@ fn every_condition_of_a_filter_lets_through_and_holds_back() {
 fn a_filter_that_no_push_could_pass_is_refused() {
     for (wrong, sentence) in [
         (json!({"tpoic": "x"}), "unknown field `tpoic`"),
-        (json!({"outcome": "lost"}), "expected one of `on_its_way`"),
+        (
+            json!({"outcome": "vanished"}),
+            "expected one of `on_its_way`",
+        ),
         (
             json!({"environment": "test"}),
             "expected `sandbox` or `production`",

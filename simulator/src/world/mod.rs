@@ -18,6 +18,7 @@ mod credentials;
 mod device;
 mod faults;
 mod feedback;
+mod file;
 mod look;
 mod provider_api;
 #[cfg(test)]

@@ -31,7 +31,9 @@ pub(super) fn command(push: &Push) -> Option<String> {
             let collapse_id = collapse_id.as_deref();
             words.extend(collapse_id.map(|id| header("apns-collapse-id", id)));
         }
-        Sent::Frame { .. } => words.push(header("apns-push-type", push_type(&push.payload))),
+        Sent::Frame { .. } | Sent::File { .. } => {
+            words.push(header("apns-push-type", push_type(&push.payload)))
+        }
     }
     if let Some(priority) = push.priority {
         words.push(header("apns-priority", priority));

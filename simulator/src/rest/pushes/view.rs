@@ -11,7 +11,7 @@ use super::super::phones::payload;
 use super::super::time;
 use super::curl;
 use crate::event::Sent;
-use crate::inbox::{EnvironmentName, Fate, Mismatch, Miss, Outcome, Push};
+use crate::inbox::{EnvironmentName, Face, Fate, Mismatch, Miss, Outcome, Push};
 use crate::provider_api::PushType;
 
 /// A push
@@ -28,7 +28,7 @@ pub(in crate::rest) struct PushView {
     token: Option<String>,
     /// The phone that has the token.
     phone: Option<String>,
-    face: FaceName,
+    face: Face,
     /// The layout of the frame it came in: 0, 1 or 2.
     command: Option<u8>,
     /// The provider's own number for it.
@@ -49,19 +49,12 @@ pub(in crate::rest) struct PushView {
     status: Option<u16>,
     /// The reason it was refused with over HTTP/2.
     reason: Option<String>,
+    /// The fault that decided it: its rule's name, or `magic token`.
+    fault: Option<String>,
     /// The clause of docs/protocol.md behind a refusal.
     clause: Option<&'static str>,
     /// When the outcome was known.
     settled_at: Option<String>,
-}
-
-/// Which protocol it came in
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = Face)]
-enum FaceName {
-    Binary,
-    Http2,
 }
 
 /// A push with its bytes
@@ -69,7 +62,7 @@ enum FaceName {
 pub(in crate::rest) struct PushDetails {
     #[serde(flatten)]
     push: PushView,
-    /// The frame as it was on the wire, or the body of the request.
+    /// The frame as it was on the wire, the body of the request, or the payload of the file.
     frame_hex: String,
     /// The same push for today's APNs, on a command line; none where the frame was no notification.
     curl: Option<String>,
@@ -94,7 +87,7 @@ impl PushView {
             environment: request.environment,
             token: request.token.as_ref().map(Token::to_hex),
             phone: push.phone.as_deref().map(str::to_owned),
-            face: FaceName::Binary,
+            face: push.face(),
             command: None,
             identifier: None,
             apns_id: None,
@@ -106,7 +99,8 @@ impl PushView {
             outcome: push.fate.outcome(),
             why: push.fate.why(),
             status: push.status(),
-            reason: push.reason().map(|reason| reason.to_string()),
+            reason: push.reason(),
+            fault: push.fault().map(str::to_owned),
             clause: match push.fate {
                 Fate::Refused { .. } => Some("H-30"),
                 Fate::Rejected { clause, .. } => Some(clause),
@@ -130,12 +124,12 @@ impl PushView {
                 collapse_id,
                 ..
             } => Self {
-                face: FaceName::Http2,
                 apns_id: Some(id.to_string()),
                 push_type: push_type.map(PushType::name),
                 collapse_id: collapse_id.as_deref().map(str::to_owned),
                 ..view
             },
+            Sent::File { .. } => view,
         }
     }
 

@@ -48,7 +48,7 @@ fn a_push_arrives_beside_those_of_the_binary_protocol() {
     let posted = scene.events().into_iter().find_map(|what| match what {
         What::Accepted { request, route } => match request.sent {
             Sent::Post { push_type, .. } => Some((push_type, route)),
-            Sent::Frame { .. } => None,
+            Sent::Frame { .. } | Sent::File { .. } => None,
         },
         _ => None,
     });

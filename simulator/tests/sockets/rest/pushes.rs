@@ -31,6 +31,38 @@ async fn an_uninstalled_app_shows_as_gone_and_an_unknown_token_as_rejected() {
 }
 
 #[tokio::test]
+async fn what_a_fault_decided_is_found_by_what_the_client_was_told() {
+    let bench = Bench::set().await;
+    for (start, query, outcome) in [
+        ("ffff0007", "status=7", "rejected"),
+        ("ffff0100", "outcome=dropped", "dropped"),
+        ("ffff02", "outcome=lost", "lost"),
+    ] {
+        bench.push(&format!("{start:0<64}"), "{}").await;
+        let push = bench.get(&format!("/v1/pushes/wait?{query}")).await;
+        assert_eq!(
+            (&push["outcome"], &push["fault"], &push["face"]),
+            (&json!(outcome), &json!("magic token"), &json!("binary")),
+            "{start}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_found_by_the_face_it_came_in() {
+    let bench = Bench::set().await;
+    let token = bench.phone("iPhone 1").await;
+    bench.push(&token, &alert("one")).await;
+    let file = json!({"Simulator Target Bundle": TOPIC, "aps": {"alert": "two"}});
+    let sent = bench.post("/v1/pushes", file).await;
+    let push = bench.get("/v1/pushes/wait?face=rest").await;
+    assert_eq!((&push["id"], &push["command"]), (&sent["id"], &Value::Null));
+    assert_eq!(push["outcome"], "delivered");
+    let push = bench.get("/v1/pushes/wait?face=binary").await;
+    assert_eq!(push["payload"]["aps"]["alert"], "one");
+}
+
+#[tokio::test]
 async fn a_wait_in_vain_names_the_nearest_miss() {
     let bench = Bench::set().await;
     let token = bench.phone("iPhone 1").await;
@@ -99,8 +131,8 @@ async fn a_push_comes_out_as_a_file_and_a_file_goes_in_as_a_push() {
     let path = format!("/v1/pushes/{}", push["id"]);
     assert_eq!(bench.get(&format!("{path}/apns")).await, file);
     let details = bench.get(&path).await;
-    let frame = details["frame_hex"].as_str().unwrap();
-    assert!(frame.starts_with("02") && frame.contains(&token), "{frame}");
+    let payload = data_encoding::HEXLOWER.encode(br#"{"aps":{"alert":"from a file"}}"#);
+    assert_eq!(details["frame_hex"], payload);
     let curl = details["curl"].as_str().unwrap();
     assert!(
         curl.contains(&format!("/3/device/{token}")) && curl.contains("apns-push-type: alert"),
