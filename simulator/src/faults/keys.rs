@@ -53,7 +53,7 @@ pub const KEYS: &[Key] = &[
     key(
         "connection",
         Kind::Number,
-        "the connection of the face, counted from 1 at the start and at each reset",
+        "the connection of the face, counted from 1 at the start, at each reset and when all faults are cleared",
     ),
     key(
         "payload",
@@ -115,6 +115,33 @@ const fn key(name: &'static str, kind: Kind, says: &'static str) -> Key {
 }
 
 impl Key {
+    /// The key of this name.
+    pub(super) fn of(name: &str) -> Result<&'static Self, RuleError> {
+        let key = KEYS.iter().find(|key| key.name == name);
+        key.ok_or_else(|| RuleError::UnknownKey {
+            key: name.to_owned(),
+        })
+    }
+
+    /// Whether a value in JSON is of its kind.
+    pub(super) fn check(&self, value: &Value) -> Result<(), RuleError> {
+        let is = match self.kind {
+            Kind::Text => value.is_string(),
+            Kind::Number => value.is_u64(),
+            Kind::Fraction => value.is_number(),
+            Kind::Switch => value.is_boolean(),
+        };
+        is.then_some(()).ok_or_else(|| self.wrong(value))
+    }
+
+    fn wrong(&self, value: impl ToString) -> RuleError {
+        RuleError::Value {
+            key: self.name,
+            kind: self.kind,
+            value: value.to_string(),
+        }
+    }
+
     pub(super) fn value(&self, text: &str) -> Result<Value, RuleError> {
         let value = match self.kind {
             Kind::Text => Some(text.into()),
@@ -127,11 +154,7 @@ impl Key {
             }
             Kind::Switch => text.parse::<bool>().ok().map(Into::into),
         };
-        value.ok_or_else(|| RuleError::Value {
-            key: self.name,
-            kind: self.kind,
-            value: text.to_owned(),
-        })
+        value.ok_or_else(|| self.wrong(text))
     }
 }
 

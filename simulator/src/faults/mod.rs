@@ -175,6 +175,19 @@ impl Faults {
         };
     }
 
+    /// The same with what a plan says in the place of everything.
+    ///
+    /// # Errors
+    ///
+    /// When it has more than [`RULES_MAX`]; all stays as it was then.
+    pub fn replace(&mut self, plan: Plan) -> Result<(), TooManyRules> {
+        let mut fresh = Self::default();
+        fresh.load(plan)?;
+        fresh.revision = self.revision + 1;
+        *self = fresh;
+        Ok(())
+    }
+
     /// How often something was changed since the start.
     #[must_use]
     pub const fn revision(&self) -> u64 {

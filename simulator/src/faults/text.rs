@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ACTIONS, Entry, Face, KEYS, Match, Moment, Rule, RuleError, TokenPrefix, When};
+use super::{ACTIONS, Entry, Face, Key, Match, Moment, Rule, RuleError, TokenPrefix, When};
 
 /// The longest a face stalls for a fault.
 pub const STALL_MAX: Duration = Duration::from_secs(10 * 60);
@@ -274,16 +274,25 @@ impl FromStr for Rule {
             let pair = part.split_once('=');
             let (name, value) = pair.ok_or_else(|| RuleError::NotAPair(part.to_owned()))?;
             let (name, value) = (name.trim(), value.trim());
-            let key = KEYS.iter().find(|key| key.name == name);
-            let key = key.ok_or_else(|| RuleError::UnknownKey {
-                key: name.to_owned(),
-            })?;
+            let key = Key::of(name)?;
             if said
                 .insert(key.name.to_owned(), key.value(value)?)
                 .is_some()
             {
                 return Err(RuleError::Twice(key.name));
             }
+        }
+        said.try_into()
+    }
+}
+
+impl TryFrom<Map<String, Value>> for Rule {
+    type Error = RuleError;
+
+    /// JSON's form.
+    fn try_from(said: Map<String, Value>) -> Result<Self, RuleError> {
+        for (name, value) in &said {
+            Key::of(name)?.check(value)?;
         }
         let text: RuleText = serde_json::from_value(Value::Object(said))
             .map_err(|error| RuleError::Shape(error.to_string()))?;

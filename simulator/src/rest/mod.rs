@@ -14,6 +14,7 @@ mod clock;
 mod connections;
 mod document;
 mod events;
+mod faults;
 mod feedback;
 mod guard;
 mod knobs;
@@ -145,6 +146,13 @@ fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(projects::reset))
         .routes(routes!(clock::show, clock::change))
         .routes(routes!(knobs::show, knobs::change))
+        .routes(routes!(
+            faults::list,
+            faults::add,
+            faults::replace,
+            faults::clear
+        ))
+        .routes(routes!(faults::remove))
         .routes(routes!(feedback::show))
         .routes(routes!(connections::list))
         .routes(routes!(connections::close))

@@ -3,6 +3,7 @@
 mod connections;
 mod control;
 mod events;
+mod faults;
 mod phones;
 mod portal;
 mod projects;
