@@ -49,3 +49,41 @@ pub struct Counters {
     /// Feedback lists served to backends that took them to the end.
     pub feedback_served: Counter,
 }
+
+impl Counters {
+    /// Each with the name it has in metrics.
+    pub fn all(&self) -> [(&'static str, &Counter); 14] {
+        let Self {
+            refused,
+            answers,
+            late_answers,
+            untold,
+            never_readers,
+            shut_down,
+            upstream_connections,
+            upstream_failures,
+            unknown_outcomes,
+            surprises,
+            probes,
+            feedback_polls,
+            feedback_served,
+            gateway_faults,
+        } = self;
+        [
+            ("refused", refused),
+            ("answers", answers),
+            ("late_answers", late_answers),
+            ("untold", untold),
+            ("never_readers", never_readers),
+            ("shut_down", shut_down),
+            ("upstream_connections", upstream_connections),
+            ("upstream_failures", upstream_failures),
+            ("unknown_outcomes", unknown_outcomes),
+            ("surprises", surprises),
+            ("probes", probes),
+            ("feedback_polls", feedback_polls),
+            ("feedback_served", feedback_served),
+            ("gateway_faults", gateway_faults),
+        ]
+    }
+}

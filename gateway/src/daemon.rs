@@ -11,6 +11,7 @@ use tokio::task::{self, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::admin;
 use crate::app::App;
 use crate::config::Config;
 use crate::contract::AppOptions;
@@ -43,6 +44,7 @@ impl Gateway {
             warn!("{warning}");
         }
         let (listeners, bound) = bind(&config, &setup).await?;
+        let (admin, admin_address) = bind_admin(&config).await?.unzip();
         let own = OwnListeners::new(
             bound
                 .iter()
@@ -71,6 +73,11 @@ impl Gateway {
         {
             tasks.spawn_app(setup, app, connectors, &shared);
         }
+        if let Some(listener) = admin {
+            tasks.spawn_worker("admin".to_owned(), &shared, |stop| {
+                admin::serve(listener, Arc::clone(&shared), stop)
+            });
+        }
         let limits = Limits {
             connections_max: config.listen.connections_max,
             handshake_timeout: config.listen.handshake_timeout,
@@ -86,8 +93,11 @@ impl Gateway {
         for (environment, bound) in &bound {
             info!(%environment, backend = %bound.backend, feedback = %bound.feedback, "listening");
         }
+        if let Some(admin) = admin_address {
+            info!(%admin, "the admin port listens");
+        }
         let supervisor = tokio::spawn(tasks.supervise(Arc::clone(&shared)));
-        Ok(Handle::new(shared, bound, supervisor))
+        Ok(Handle::new(shared, bound, admin_address, supervisor))
     }
 }
 
@@ -121,6 +131,15 @@ async fn bind(
         }
     }
     Ok((listeners, bound))
+}
+
+async fn bind_admin(config: &Config) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    let Some(admin) = &config.admin else {
+        return Ok(None);
+    };
+    let listener = listen::bind(admin.address).await?;
+    let address = local_address(&listener, admin.address)?;
+    Ok(Some((listener, address)))
 }
 
 fn local_address(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, BindError> {

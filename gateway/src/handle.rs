@@ -18,6 +18,7 @@ use crate::store::{Counts, DeadLetter, LetterId, Requeue, StoreDown, Trust};
 pub struct Handle {
     shared: Arc<Shared>,
     bound: Vec<(Environment, Bound)>,
+    admin: Option<SocketAddr>,
     supervisor: JoinHandle<Result<(), Failure>>,
     outcome: Option<Result<(), Failure>>,
 }
@@ -42,17 +43,22 @@ pub struct ReadyFile {
     /// Where its feedback is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox_feedback: Option<SocketAddr>,
+    /// The admin port, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<SocketAddr>,
 }
 
 impl Handle {
     pub(crate) fn new(
         shared: Arc<Shared>,
         bound: Vec<(Environment, Bound)>,
+        admin: Option<SocketAddr>,
         supervisor: JoinHandle<Result<(), Failure>>,
     ) -> Self {
         Self {
             shared,
             bound,
+            admin,
             supervisor,
             outcome: None,
         }
@@ -85,6 +91,7 @@ impl Handle {
             feedback: first.feedback,
             sandbox_backend: second.map(|bound| bound.backend),
             sandbox_feedback: second.map(|bound| bound.feedback),
+            admin: self.admin,
         }
     }
 
@@ -153,19 +160,14 @@ impl Handle {
         environment: Environment,
         which: Requeue,
     ) -> Result<u64, StoreDown> {
-        let Some(app) = self.app(topic, environment) else {
-            return Ok(0);
-        };
-        let requeued = self.shared.store.requeue(app.id, which).await?;
-        app.rules().forget(&requeued.tokens);
-        Ok(requeued.rows)
+        match self.app(topic, environment) {
+            Some(app) => self.shared.requeue(app, which).await,
+            None => Ok(0),
+        }
     }
 
     fn app(&self, topic: &str, environment: Environment) -> Option<&Arc<App>> {
-        self.shared
-            .apps
-            .iter()
-            .find(|app| app.topic == topic && app.environment == environment)
+        self.shared.app(topic, environment)
     }
 
     /// Waits until the gateway ends: told to by [`Handle::shutdown`], or because it cannot go on. Can be dropped and called

@@ -27,6 +27,7 @@ pub mod store;
 pub mod translate;
 pub mod verdict;
 
+mod admin;
 mod app;
 mod backend;
 mod call;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use apns_net::credentials::Environment;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -11,8 +12,9 @@ use crate::config::ShutdownConfig;
 use crate::counters::Counters;
 use crate::late::OpenConnections;
 use crate::silences::Silences;
-use crate::store::Store;
+use crate::store::{Requeue, Store, StoreDown};
 
+/// Everything a task may need of another.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) store: Store,
@@ -28,4 +30,20 @@ pub(crate) struct Shared {
     pub(crate) drain: CancellationToken,
     /// Everything ends where it is. What is committed is safe.
     pub(crate) abort: CancellationToken,
+}
+
+impl Shared {
+    /// An app of the configuration.
+    pub(crate) fn app(&self, topic: &str, environment: Environment) -> Option<&Arc<App>> {
+        self.apps
+            .iter()
+            .find(|app| app.topic == topic && app.environment == environment)
+    }
+
+    /// Puts dead letters back into the queue, and forgets what was known against their tokens. Returns how many.
+    pub(crate) async fn requeue(&self, app: &App, which: Requeue) -> Result<u64, StoreDown> {
+        let requeued = self.store.requeue(app.id, which).await?;
+        app.rules().forget(&requeued.tokens);
+        Ok(requeued.rows)
+    }
 }

@@ -7,11 +7,14 @@
 //! tls           Identity + ClientPolicy → ServerConfig;  Identity + Roots → ClientConfig
 //! listen        bind → permit → accept → handshake under a deadline → handler, one task per connection
 //! linger        close_notify, FIN, then read and drop until the peer has read what we said
+//! http          HTTP/1 served within bounds and to this machine alone, and asked (feature `http`)
 //! h2tap         between an HTTP/2 library and its TLS stream: puts frames in, reads GOAWAY
 //! ```
 
 pub mod credentials;
 pub mod h2tap;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod linger;
 pub mod listen;
 pub mod log;

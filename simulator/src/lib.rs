@@ -22,7 +22,6 @@ pub mod dial;
 pub mod event;
 mod face;
 pub mod faults;
-mod http;
 pub mod inbox;
 mod io_step;
 pub mod knobs;

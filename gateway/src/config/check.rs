@@ -66,6 +66,7 @@ impl Config {
     pub fn check(&self) -> Result<Vec<Warning>, ConfigError> {
         self.check_limits()?;
         self.check_listen()?;
+        self.check_admin()?;
         self.check_apps()?;
         self.check_backends()?;
         Ok(self.apps.iter().flat_map(warnings).collect())
@@ -105,6 +106,17 @@ impl Config {
             );
         }
         Ok(())
+    }
+
+    fn check_admin(&self) -> Result<(), ConfigError> {
+        match &self.admin {
+            Some(admin) if !admin.address.ip().is_loopback() => refuse(format!(
+                "admin.address {} is not a loopback address: the admin port asks nobody for a password; use 127.0.0.1, and \
+                 put a proxy that does in front of it where others have to reach it",
+                admin.address
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn check_apps(&self) -> Result<(), ConfigError> {

@@ -38,6 +38,8 @@ pub struct Config {
     /// The backends known by their certificate's fingerprint.
     #[serde(default, rename = "backend")]
     pub backends: Vec<BackendConfig>,
+    /// Where the daemon can be looked at.
+    pub admin: Option<AdminConfig>,
     /// How the daemon stops.
     #[serde(default)]
     pub shutdown: ShutdownConfig,
@@ -314,6 +316,14 @@ pub struct BackendConfig {
     pub pin: Pin,
 }
 
+/// Where the daemon can be looked at, and told a few things.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminConfig {
+    /// A loopback address: whoever reaches it is asked for nothing. Port 0 binds a free one.
+    pub address: SocketAddr,
+}
+
 /// How the daemon stops: no new connections, then each one is closed once it is idle.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -366,7 +376,8 @@ impl Config {
         let sockets = addresses
             .into_iter()
             .flatten()
-            .flat_map(|addresses| [&mut addresses.backend, &mut addresses.feedback]);
+            .flat_map(|addresses| [&mut addresses.backend, &mut addresses.feedback])
+            .chain(self.admin.as_mut().map(|admin| &mut admin.address));
         for (n, socket) in (0..).zip(sockets) {
             *socket = base.address(n);
         }

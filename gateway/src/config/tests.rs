@@ -215,6 +215,11 @@ fn a_value_that_does_not_fit_is_refused_with_what_to_do() {
             "answer_wait = \"0s\"",
             "app.answer_wait is zero",
         ),
+        (
+            "address = \"127.0.0.1:2190\"",
+            "address = \"0.0.0.0:2190\"",
+            "is not a loopback address",
+        ),
         ("pin = \"00:", "pin = \"0x", "not a SHA-256 fingerprint"),
         ("tls = \"1.2\"", "tls = \"1.1\"", "unknown variant `1.1`"),
         (

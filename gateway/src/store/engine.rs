@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Instant;
 
 use apns_net::credentials::Environment;
 use apns_proto::feedback::Tuple;
@@ -210,6 +211,7 @@ impl Engine {
     /// One group: a transaction if it writes, then every answer.
     fn group(&mut self, group: &mut Vec<Request>) -> rusqlite::Result<Option<oneshot::Sender<()>>> {
         let writes = group.iter().any(Request::writes);
+        let begun = Instant::now();
         if writes {
             // Immediate: a lock held elsewhere is waited for here, with nothing done yet.
             self.connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -226,6 +228,8 @@ impl Engine {
         if writes {
             self.write_ledgers()?;
             self.connection.execute_batch("COMMIT")?;
+            let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.shared.commit_nanos.fetch_add(nanos, Ordering::Relaxed);
             self.shared.commits.fetch_add(1, Ordering::Relaxed);
             for ledger in self.ledgers.values_mut() {
                 ledger.publish();

@@ -45,6 +45,11 @@ macro_rules! id {
         pub struct $name(pub(super) i64);
 
         impl $name {
+            /// The one at a place in an app's sequence, which need not be taken.
+            pub fn of(app: AppId, serial: u64) -> Self {
+                Self(key(app, serial.min(SERIAL_MAX)))
+            }
+
             /// The app it belongs to.
             pub fn app(self) -> AppId {
                 AppId(u16::try_from(self.0 >> SERIAL_BITS).expect("keys are built from a u16 and 47 bits"))

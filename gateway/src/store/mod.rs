@@ -98,6 +98,8 @@ pub struct Store {
 struct Shared {
     installation: Installation,
     commits: AtomicU64,
+    /// Nanoseconds they took.
+    commit_nanos: AtomicU64,
     connections: AtomicU64,
     /// Set once, by an error.
     down: watch::Sender<Option<StoreDown>>,
@@ -114,6 +116,7 @@ impl Store {
         let shared = Arc::new(Shared {
             installation: opened.installation,
             commits: AtomicU64::new(0),
+            commit_nanos: AtomicU64::new(0),
             // Above every number of every earlier run, so that no row of those speaks to a connection of this one.
             connections: AtomicU64::new(u64::from(opened.run) << 32),
             down: watch::Sender::new(None),
@@ -172,6 +175,11 @@ impl Store {
     /// Commits so far, for the metrics and for whoever doubts that they are grouped.
     pub fn commits(&self) -> u64 {
         self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// What they took together, from the first statement to the disk's word.
+    pub fn commit_time(&self) -> Duration {
+        Duration::from_nanos(self.shared.commit_nanos.load(Ordering::Relaxed))
     }
 
     /// A number for a backend's connection that no connection to this store ever had, nor 0.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test that is the message")]
 
+mod admin;
 mod backends;
 mod feedback;
 mod replay;

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use apns_net::credentials::Identity;
+use apns_net::http;
 use apns_net::tls::Roots;
 use apns_proto::{Expiry, Priority};
 use bytes::Bytes;
@@ -33,7 +34,6 @@ use self::provider::{Batch, Provider};
 use self::pushes::{Push, Pushes};
 use self::tokens::Tokens;
 use crate::dial::Endpoint;
-use crate::http;
 
 const TOKENS_MAX: usize = 100_000;
 const PUSHES_REMEMBERED: usize = 100;

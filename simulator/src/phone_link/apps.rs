@@ -4,14 +4,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use apns_net::http::NoAnswer;
+use apns_net::http::{Answer, ask};
 use apns_proto::Token;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::http::request::Builder;
-use hyper::{Request, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use http::header::CONTENT_TYPE;
+use http::request::Builder;
+use http::{Request, StatusCode, Uri};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -23,8 +22,6 @@ const POST_TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPTS: u32 = 5;
 /// Doubled at every attempt; the actual pause is drawn at random.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Of an answer.
-const ANSWER_LEN_MAX: usize = 1024 * 1024;
 /// More apps than this register at once on no phone; they wait.
 const POSTS_WAITING_MAX: usize = 128;
 
@@ -65,17 +62,6 @@ impl FromStr for AppServerUrl {
     }
 }
 
-/// There was no answer to a request.
-#[derive(Debug, thiserror::Error)]
-#[error("the app server gave no answer: {0}")]
-pub struct NoAnswer(String);
-
-impl NoAnswer {
-    fn because(error: impl std::fmt::Display) -> Self {
-        Self(error.to_string())
-    }
-}
-
 impl AppServerUrl {
     /// One GET of a path of the app server, such as `/apps/com.example.Mail/tokens`. Set a deadline around it.
     ///
@@ -104,38 +90,13 @@ impl AppServerUrl {
     }
 
     fn request(&self, path: &str) -> Builder {
-        Request::builder()
-            .uri(format!("{}{path}", self.path))
-            .header(HOST, self.endpoint.to_string())
+        Request::builder().uri(format!("{}{path}", self.path))
     }
 
     async fn ask(&self, request: Builder, body: String) -> Result<(StatusCode, Bytes), NoAnswer> {
-        let request = request
-            .body(Full::new(Bytes::from(body)))
-            .map_err(NoAnswer::because)?;
         let Endpoint { host, port } = &self.endpoint;
-        let stream = TcpStream::connect((host.as_str(), *port))
-            .await
-            .map_err(NoAnswer::because)?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(NoAnswer::because)?;
-        let exchange = async {
-            let response = sender
-                .send_request(request)
-                .await
-                .map_err(NoAnswer::because)?;
-            let status = response.status();
-            let answer = Limited::new(response.into_body(), ANSWER_LEN_MAX)
-                .collect()
-                .await
-                .map_err(NoAnswer::because)?;
-            Ok((status, answer.to_bytes()))
-        };
-        tokio::select! {
-            answered = exchange => answered,
-            Err(error) = connection => Err(NoAnswer::because(error)),
-        }
+        let Answer { status, body } = ask(host, *port, request, body).await?;
+        Ok((status, body))
     }
 }
 

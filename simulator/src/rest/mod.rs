@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use apns_certs::Ca;
 use apns_net::credentials::Environment;
+use apns_net::http;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -44,7 +45,7 @@ use utoipa_axum::routes;
 
 use self::portal::Offices;
 use crate::project::Projects;
-use crate::{Addresses, Handle, http};
+use crate::{Addresses, Handle};
 
 /// Far above a certificate request and the largest `.apns` file.
 const BODY_LEN_MAX: usize = 64 * 1024;

@@ -1,5 +1,7 @@
 //! The command line of the gateway; `main` is a call of [`main`].
 
+mod admin;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -25,6 +27,11 @@ enum Command {
     Run(Run),
     /// Says what is wrong with a configuration, and stops.
     CheckConfig(ConfigFile),
+    /// Says how a running gateway stands: its apps, their queues, what is on hold.
+    Status(admin::Running),
+    /// Notifications that were refused or given up.
+    #[command(subcommand)]
+    DeadLetters(admin::DeadLetters),
 }
 
 #[derive(Args)]
@@ -54,6 +61,8 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(run) => run_gateway(run),
         Command::CheckConfig(file) => check_config(&file),
+        Command::Status(running) => ask(admin::status(&running)),
+        Command::DeadLetters(verb) => ask(admin::dead_letters(&verb)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -83,6 +92,13 @@ fn check_config(file: &ConfigFile) -> anyhow::Result<()> {
     }
     println!("{} is in order", file.config.display());
     Ok(())
+}
+
+fn ask(asking: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(asking)
 }
 
 fn run_gateway(run: Run) -> anyhow::Result<()> {

@@ -1,0 +1,128 @@
+//! The admin port: what an operator, a script or Prometheus sees of a running gateway, and the little they can change.
+//!
+//! ```text
+//! operator ──HTTP/1 on loopback──▶ guard (Host, Origin) ──▶ livez, readyz, metrics, v1 ──▶ status (looks) · letters (changes)
+//! ```
+//!
+//! It asks nobody for a password, so it listens on loopback alone and answers to names of this machine alone. Nothing changes by GET;
+//! payloads never leave the store.
+
+mod letters;
+mod metrics;
+mod problem;
+mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use apns_net::http::{self, guard};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::shared::Shared;
+use crate::store::StoreDown;
+
+pub(crate) use self::letters::{Letters, Requeued, Requeueing};
+pub(crate) use self::problem::Problem;
+pub(crate) use self::status::Status;
+
+/// Of a request.
+const BODY_LEN_MAX: usize = 16 * 1024;
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Serves until `stop`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) -> Result<(), StoreDown> {
+    http::serve(listener, routes(shared), stop).await;
+    Ok(())
+}
+
+fn routes(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/v1/status", get(status))
+        .route(
+            "/v1/apps/{environment}/{topic}/dead-letters",
+            get(letters::list),
+        )
+        .route(
+            "/v1/apps/{environment}/{topic}/dead-letters/requeue",
+            post(letters::requeue),
+        )
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(guarded))
+        .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
+        .with_state(shared)
+}
+
+/// Lets a request through, within its time, or says why not.
+async fn guarded(request: Request, next: Next) -> Response {
+    if let Err(refused) = guard::check(&[], request.method(), request.headers()) {
+        return Problem::new(StatusCode::FORBIDDEN, refused.to_string()).into_response();
+    }
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("no answer within {REQUEST_TIMEOUT:?}: the store is slow"),
+        )
+        .into_response(),
+    }
+}
+
+/// Whether the process lives.
+async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// Whether backends can be taken. An upstream that is down does not change that: what comes is kept.
+async fn readyz(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
+    if shared.drain.is_cancelled() {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+    } else {
+        (StatusCode::OK, "ok\n")
+    }
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
+    let text = metrics::text(Status::of(&shared).await?)?;
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8".to_owned();
+    Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
+}
+
+async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Status>, Problem> {
+    Ok(Json(Status::of(&shared).await?))
+}
+
+async fn no_such_route(request: Request) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        format!(
+            "there is no {} here, but /livez, /readyz, /metrics, /v1/status and /v1/apps/ENVIRONMENT/TOPIC/dead-letters",
+            request.uri().path()
+        ),
+    )
+}
+
+async fn wrong_method(request: Request) -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!(
+            "{} does not take {}: see the header allow",
+            request.uri().path(),
+            request.method()
+        ),
+    )
+}

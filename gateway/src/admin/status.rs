@@ -1,0 +1,121 @@
+//! How things stand: one look at everything, for `/v1/status` and `/metrics`.
+
+use std::time::SystemTime;
+
+use apns_net::credentials::Environment;
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::shared::Shared;
+use crate::store::{Store, StoreDown, unix_seconds};
+
+/// How the gateway stands.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Status {
+    /// The gateway's version.
+    pub(crate) version: String,
+    /// It takes no new connections: it is about to end.
+    pub(crate) stopping: bool,
+    /// Connections of backends that are open.
+    pub(crate) connections: u64,
+    /// What is durable.
+    pub(crate) store: StoreStatus,
+    /// Since the start of the process, over all apps: name and value.
+    pub(crate) counters: Vec<(String, u64)>,
+    /// In the order of the configuration.
+    pub(crate) apps: Vec<AppStatus>,
+}
+
+/// How the store stands.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct StoreStatus {
+    /// Commits since the start of the process.
+    pub(crate) commits: u64,
+    /// Seconds they took together.
+    pub(crate) commit_seconds: f64,
+}
+
+/// How an app stands. accepted = delivered + rejected + expired + given_up + queued, as of one commit.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct AppStatus {
+    pub(crate) topic: String,
+    pub(crate) environment: Environment,
+    /// Made durable, ever.
+    pub(crate) accepted: u64,
+    /// Taken by upstream.
+    pub(crate) delivered: u64,
+    /// Refused by upstream, or by us on sight.
+    pub(crate) rejected: u64,
+    /// Expired while waiting.
+    pub(crate) expired: u64,
+    /// Retry budget spent.
+    pub(crate) given_up: u64,
+    /// Without an end yet.
+    pub(crate) queued: u64,
+    /// Seconds since the oldest of these was accepted.
+    pub(crate) oldest_age: Option<u64>,
+    /// Dead letters kept.
+    pub(crate) dead_letters: u64,
+    /// Dead letters that made room.
+    pub(crate) dead_letters_dropped: u64,
+    /// Feedback tuples kept.
+    pub(crate) feedback: u64,
+    /// Tokens known to be bad.
+    pub(crate) dead_tokens: u64,
+    /// Deliveries since upstream, topic or credentials changed.
+    pub(crate) vouched: u64,
+    /// Why nothing is sent but a probe now and then.
+    pub(crate) held: Option<String>,
+}
+
+impl Status {
+    /// One look.
+    pub(crate) async fn of(shared: &Shared) -> Result<Self, StoreDown> {
+        let mut apps = Vec::with_capacity(shared.apps.len());
+        for app in &shared.apps {
+            apps.push(AppStatus::of(app, &shared.store).await?);
+        }
+        let counters = shared.counters.all();
+        Ok(Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            stopping: shared.drain.is_cancelled(),
+            connections: shared.open.len() as u64,
+            store: StoreStatus {
+                commits: shared.store.commits(),
+                commit_seconds: shared.store.commit_time().as_secs_f64(),
+            },
+            counters: counters
+                .map(|(name, counter)| (name.to_owned(), counter.read()))
+                .to_vec(),
+            apps,
+        })
+    }
+}
+
+impl AppStatus {
+    async fn of(app: &App, store: &Store) -> Result<Self, StoreDown> {
+        let oldest = store.page(app.id, None, 1, usize::MAX).await?;
+        let now = unix_seconds(SystemTime::now());
+        let counts = app.committed.borrow().counts;
+        let rules = app.rules();
+        Ok(Self {
+            topic: app.topic.clone(),
+            environment: app.environment,
+            accepted: counts.accepted,
+            delivered: counts.delivered,
+            rejected: counts.rejected,
+            expired: counts.expired,
+            given_up: counts.given_up,
+            queued: counts.queued,
+            oldest_age: oldest
+                .first()
+                .map(|row| now.saturating_sub(row.accepted_at)),
+            dead_letters: counts.dead_letters,
+            dead_letters_dropped: counts.dead_letters_dropped,
+            feedback: counts.feedback,
+            dead_tokens: rules.dead_tokens() as u64,
+            vouched: rules.trust().vouched,
+            held: rules.held().map(str::to_owned),
+        })
+    }
+}
