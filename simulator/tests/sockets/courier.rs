@@ -30,12 +30,12 @@ fn frame(command: u8, fields: &[(u8, &[u8])]) -> Vec<u8> {
 }
 
 /// A phone of bytes.
-struct RawPhone {
-    stream: TlsStream<TcpStream>,
+pub(crate) struct RawPhone {
+    pub(crate) stream: TlsStream<TcpStream>,
 }
 
 impl RawPhone {
-    async fn connect(scene: &Scene, identity: &Identity) -> Self {
+    pub(crate) async fn connect(scene: &Scene, identity: &Identity) -> Self {
         let courier = scene.simulator.courier();
         let stream = dial(courier, Some(identity), scene.portal.roots()).await;
         Self {
@@ -43,7 +43,7 @@ impl RawPhone {
         }
     }
 
-    async fn say(&mut self, bytes: &[u8]) {
+    pub(crate) async fn say(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
     }
@@ -68,7 +68,7 @@ impl RawPhone {
     }
 
     /// Connect with a base token or none; the base token it has then.
-    async fn hello(&mut self, base: &[u8]) -> Vec<u8> {
+    pub(crate) async fn hello(&mut self, base: &[u8]) -> Vec<u8> {
         self.say(&frame(0x07, &[(1, base)])).await;
         let (command, fields) = self.hear().await;
         assert_eq!((command, &fields[0]), (0x08, &(1, vec![0])));
@@ -77,7 +77,7 @@ impl RawPhone {
     }
 
     /// Connect and register: base token and device token.
-    async fn register(&mut self, base: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    pub(crate) async fn register(&mut self, base: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let base = self.hello(base).await;
         let hash = topic_hash(TOPIC).0;
         let app = TOPIC.as_bytes();
@@ -90,7 +90,7 @@ impl RawPhone {
     }
 
     /// The next notification: its payload and its id.
-    async fn notification(&mut self) -> (String, Vec<u8>) {
+    pub(crate) async fn notification(&mut self) -> (String, Vec<u8>) {
         let (command, fields) = self.hear().await;
         assert_eq!(command, 0x0a);
         let field = |wanted| {
@@ -113,7 +113,7 @@ async fn happened<T>(scene: &Scene, what: &str, wanted: impl Fn(&What) -> Option
         .unwrap()
 }
 
-async fn goes_offline(scene: &Scene) -> Offline {
+pub(crate) async fn goes_offline(scene: &Scene) -> Offline {
     happened(scene, "the phone to go offline", |what| match what {
         What::Offline { why, .. } => Some(*why),
         _ => None,

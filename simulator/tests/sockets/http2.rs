@@ -4,6 +4,7 @@ use apns_certs::Kind;
 use apns_net::credentials::{Environment, Identity};
 use apns_net::h2tap::{GoAway, Tap, TapHandle};
 use apns_proto::Token;
+use apns_simulator::Project;
 use apns_simulator::event::What;
 use apns_simulator::provider_api::ProviderKey;
 use aws_lc_rs::rand::SystemRandom;
@@ -12,22 +13,28 @@ use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use h2::client::SendRequest;
 use http::{HeaderMap, Request};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 use crate::support::{Scene, TOPIC, alert, dial, has_received, soon};
 
+/// The team of provider tokens here.
+pub(crate) const TEAM: &str = "TEAM000001";
+
 /// A connection to the HTTP/2 port.
 pub(crate) struct Client {
-    send: SendRequest<Bytes>,
-    tap: TapHandle,
-    driver: tokio::task::JoinHandle<Result<(), h2::Error>>,
+    pub(crate) send: SendRequest<Bytes>,
+    pub(crate) tap: TapHandle,
+    pub(crate) driver: tokio::task::JoinHandle<Result<(), h2::Error>>,
 }
 
+#[derive(Debug)]
 pub(crate) struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    body: String,
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Client {
@@ -35,6 +42,10 @@ impl Client {
         // Without ALPN, as some clients are [H-01].
         let address = scene.simulator.http2();
         let stream = dial(address, identity, scene.portal.roots()).await.unwrap();
+        Self::over(stream).await
+    }
+
+    pub(crate) async fn over(stream: TlsStream<TcpStream>) -> Self {
         let (io, tap) = Tap::client(stream);
         let (send, connection) = soon(h2::client::handshake(io)).await.unwrap();
         Self {
@@ -81,23 +92,27 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    /// A key the portal knows.
-    fn known(scene: &Scene) -> Self {
+    /// A key of the team that a project knows.
+    pub(crate) fn known(project: &Project) -> Self {
+        Self::of_team(project, TEAM)
+    }
+
+    /// The same of another team.
+    pub(crate) fn of_team(project: &Project, team: &str) -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let key_id = team.replace("TEAM", "KEY0");
         let key = ProviderKey {
-            id: "KEY0000001".into(),
-            team: "TEAM000001".into(),
+            id: key_id.as_str().into(),
+            team: team.into(),
             public_key: pair.public_key().as_ref().to_vec(),
             environment: None,
             topics: Vec::new(),
         };
-        scene
-            .simulator
-            .world(|world, _| world.add_provider_key(key));
+        project.world(|world, _| world.add_provider_key(key));
         Self {
             pair,
-            key_id: "KEY0000001".to_owned(),
-            team: "TEAM000001".to_owned(),
+            key_id,
+            team: team.to_owned(),
         }
     }
 
@@ -217,7 +232,7 @@ async fn many_pushes_at_once_arrive() {
 async fn with_a_provider_token_more_streams_are_allowed_after_the_first_valid_one() {
     let scene = Scene::set().await;
     let (phone, token) = scene.phone("iPhone").await;
-    let signer = Signer::known(&scene);
+    let signer = Signer::known(scene.simulator.default_project());
     let client = Client::connect(&scene, None).await;
     let (token, topic) = (token.to_hex(), ("apns-topic", TOPIC));
     for (headers, answer) in [

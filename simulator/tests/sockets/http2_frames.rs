@@ -1,10 +1,11 @@
 //! Requests as frames by hand: what no HTTP/2 library would send.
 
+use apns_net::credentials::Identity;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::{Scene, TOPIC, alert, has_received, soon};
+use crate::support::{Scene, TOPIC, alert, dial, has_received, soon};
 
 const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
@@ -12,6 +13,7 @@ const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
 const GOAWAY: u8 = 0x7;
 const END_STREAM: u8 = 0x1;
+const ACK: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 
 /// What becomes of a request. A status is the octet that stands for it in HPACK's static table.
@@ -26,6 +28,7 @@ use Outcome::{Answered, Gone, Reset};
 const OK: u8 = 0x88;
 const BAD_REQUEST: u8 = 0x8c;
 const PROTOCOL_ERROR: u32 = 0x1;
+const REFUSED_STREAM: u32 = 0x7;
 
 struct Client {
     stream: TlsStream<TcpStream>,
@@ -34,10 +37,9 @@ struct Client {
 
 impl Client {
     /// Without ALPN [H-01].
-    async fn connect(scene: &Scene) -> Self {
-        let identity = scene.portal.provider();
-        let address = scene.simulator.http2();
-        let mut stream = scene.dial(address, &identity).await.unwrap();
+    async fn connect(scene: &Scene, identity: Option<&Identity>) -> Self {
+        let (address, roots) = (scene.simulator.http2(), scene.portal.roots());
+        let mut stream = dial(address, identity, roots).await.unwrap();
         stream
             .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
             .await
@@ -69,6 +71,12 @@ impl Client {
 
     /// Posts with these headers and no others, each as a literal that is not indexed.
     async fn post(&mut self, headers: &[(&str, &str)], body: &str) -> Outcome {
+        let stream = self.open(headers).await;
+        self.close(stream, body).await
+    }
+
+    /// Opens a stream with these headers.
+    async fn open(&mut self, headers: &[(&str, &str)]) -> u32 {
         let mut block = Vec::new();
         for (name, value) in headers {
             block.push(0);
@@ -80,7 +88,16 @@ impl Client {
         let stream = self.next;
         self.next += 2;
         self.write(HEADERS, END_HEADERS, stream, &block).await;
+        stream
+    }
+
+    /// Ends a stream with this body, and waits for what becomes of it.
+    async fn close(&mut self, stream: u32, body: &str) -> Outcome {
         self.write(DATA, END_STREAM, stream, body.as_bytes()).await;
+        self.outcome(stream).await
+    }
+
+    async fn outcome(&mut self, stream: u32) -> Outcome {
         let mut status = None;
         loop {
             let (kind, of, payload) = self.read().await;
@@ -154,10 +171,11 @@ async fn odd_headers_are_taken_or_refused_and_what_comes_behind_is_answered() {
             Gone(PROTOCOL_ERROR),
         ),
     ];
+    let provider = scene.portal.provider();
     let mut accepted = Vec::new();
     for (case, (headers, expected)) in table.into_iter().enumerate() {
         let (odd, ordinary) = (alert(case), alert(format!("behind {case}")));
-        let mut client = Client::connect(&scene).await;
+        let mut client = Client::connect(&scene, Some(&provider)).await;
         assert_eq!(client.post(&headers, &odd).await, expected, "{headers:?}");
         if expected == ok() {
             accepted.push(odd);
@@ -173,4 +191,34 @@ async fn odd_headers_are_taken_or_refused_and_what_comes_behind_is_answered() {
         }
     }
     has_received(&phone, &accepted).await;
+}
+
+#[tokio::test]
+async fn before_a_valid_provider_token_a_second_stream_is_refused_to_a_client_that_has_heard_the_limit()
+ {
+    let scene = Scene::set().await;
+    let headers = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":path", "/3/device/00"),
+        ("apns-topic", TOPIC),
+    ];
+    let missing = r#"{"reason":"MissingProviderToken"}"#;
+    for heard in [true, false] {
+        let mut client = Client::connect(&scene, None).await;
+        if heard {
+            while client.read().await.0 != SETTINGS {}
+            client.write(SETTINGS, ACK, 0, &[]).await;
+        }
+        let first = client.open(&headers).await;
+        let second = client.open(&headers).await;
+        if heard {
+            assert_eq!(client.outcome(second).await, Reset(REFUSED_STREAM));
+        } else {
+            let outcome = client.close(second, "{}").await;
+            assert!(matches!(outcome, Answered(_, reason) if reason == missing));
+        }
+        let outcome = client.close(first, "{}").await;
+        assert!(matches!(outcome, Answered(_, reason) if reason == missing));
+    }
 }

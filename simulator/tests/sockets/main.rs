@@ -10,6 +10,7 @@ mod feedback;
 mod flow;
 mod http2;
 mod http2_frames;
+mod http2_limits;
 mod knobs;
 mod phones;
 mod projects;
