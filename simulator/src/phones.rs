@@ -1,22 +1,41 @@
 //! Virtual phones that live beside a world: whatever concerns one of them reaches it, and its answer the world, before anybody else looks.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use apns_net::credentials::{Environment, Pin};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
-use crate::phone::Phone;
+use crate::app_server::Registry;
+use crate::phone::{Phone, PhoneEvent};
 use crate::virtual_phone::VirtualPhone;
 use crate::world::{ConnectionId, DeviceRefused, World};
 
 /// The phones of one world, by their names.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Phones {
     phones: BTreeMap<Arc<str>, VirtualPhone>,
     connected: HashMap<ConnectionId, Arc<str>>,
     made: u64,
+    backend: Backend,
+}
+
+/// The app server of a project's phones, once there is one, and the environment it pushes in. It outlives the worlds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Backend(Arc<OnceLock<(Environment, Registry)>>);
+
+impl Backend {
+    /// From now on the apps of this environment hand in their tokens there. The first one stays.
+    pub(crate) fn set(&self, environment: Environment, registry: Registry) {
+        // Nobody starts two.
+        let _ = self.0.set((environment, registry));
+    }
+
+    fn registry(&self, environment: Environment) -> Option<&Registry> {
+        let (its, registry) = self.0.get()?;
+        (*its == environment).then_some(registry)
+    }
 }
 
 /// Why there is no such new phone.
@@ -47,6 +66,15 @@ pub enum OnPhoneError {
 }
 
 impl Phones {
+    pub(crate) fn new(backend: Backend) -> Self {
+        Self {
+            phones: BTreeMap::new(),
+            connected: HashMap::new(),
+            made: 0,
+            backend,
+        }
+    }
+
     /// Takes a phone into service. Nobody has seen it before, whatever its name.
     pub(crate) fn add(
         &mut self,
@@ -129,8 +157,15 @@ impl Phones {
             return Ok(());
         };
         let pumped = phone.pump(now, world);
-        // Nobody takes a virtual phone's own events: they are in its history and on its lock screen.
-        let _ = phone.phone.take_events();
+        // Of a virtual phone's own events the others are in its history and on its lock screen.
+        let events = phone.phone.take_events();
+        if let Some(registry) = self.backend.registry(phone.environment()) {
+            for event in events {
+                if let PhoneEvent::DidRegister { topic, token } = event {
+                    registry.register(&topic, &token);
+                }
+            }
+        }
         let after = phone.connection();
         if before != after {
             if let Some(before) = before {

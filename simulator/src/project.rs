@@ -17,13 +17,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::app_server::Registry;
 use crate::clock::{Clock, OutOfRange};
 use crate::event::Page;
 use crate::faults::{Faults, Plan};
 use crate::inbox::{Filter, Push};
 use crate::knobs::{Knobs, WrongEnvironment};
 use crate::phone::{Phone, Types};
-use crate::phones::{AddPhoneError, OnPhoneError};
+use crate::phones::{AddPhoneError, Backend, OnPhoneError};
 use crate::shared::Shared;
 use crate::wait::{NotInTime, wait_for};
 use crate::world::{Bounds, World};
@@ -34,6 +35,7 @@ pub struct Project {
     name: Arc<str>,
     start: Start,
     current: RwLock<Arc<Shared>>,
+    backend: Backend,
     changes: watch::Sender<()>,
 }
 
@@ -54,10 +56,12 @@ impl Project {
     fn new(name: &str, start: Start) -> Self {
         let name: Arc<str> = name.into();
         let changes = watch::Sender::new(());
+        let backend = Backend::default();
         let world = start.world_after(0, &name);
         let shared = Shared::new(
             name.clone(),
             world,
+            backend.clone(),
             changes.clone(),
             start.stop.child_token(),
         );
@@ -65,6 +69,7 @@ impl Project {
             name,
             start,
             current: RwLock::new(Arc::new(shared)),
+            backend,
             changes,
         }
     }
@@ -126,6 +131,18 @@ impl Project {
             .install(topic, app_name, true)
             .and_then(|()| phone.register(topic, Types::ALL))
             .expect("a new phone has room for an app");
+        self.switch_on(phone, topic, environment)
+    }
+
+    /// Switches a phone on: the device token of one of its apps.
+    pub(crate) fn switch_on(
+        &self,
+        phone: Phone,
+        topic: &str,
+        environment: Environment,
+    ) -> Result<Token, AddPhoneError> {
+        let name = phone.name().to_owned();
+        let name = name.as_str();
         self.shared().with_phones(|world, phones, now| {
             phones.add(now, world, phone, environment)?;
             let app = phones.get(name).and_then(|phone| phone.phone.app(topic));
@@ -182,8 +199,14 @@ impl Project {
             })
     }
 
+    /// From now on the apps of its virtual phones hand in their device tokens there, those of one environment.
+    pub(crate) fn set_backend(&self, environment: Environment, registry: Registry) {
+        self.backend.set(environment, registry);
+    }
+
     /// Makes it as it was at the start: no phones, no tokens, nothing stored, no feedback, no events, the real time, the simulator's knobs and faults; keys
-    /// of provider tokens and revoked certificates stay, as the portal does. Its connections are closed, as they are when the simulator stops; what they still do nobody sees. Events are numbered on.
+    /// of provider tokens and revoked certificates stay, as the portal does. Its connections are closed, as they are when the simulator stops; what they
+    /// still do nobody sees. Events are numbered on.
     pub fn reset(&self) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let newest = current.with(|world, _| world.newest_event());
@@ -191,6 +214,7 @@ impl Project {
         let fresh = Shared::new(
             self.name.clone(),
             world,
+            self.backend.clone(),
             self.changes.clone(),
             self.start.stop.child_token(),
         );

@@ -14,7 +14,7 @@ use crate::connections::Connections;
 use crate::event::Offline;
 use crate::faults::Injection;
 use crate::inbox::Inbox;
-use crate::phones::Phones;
+use crate::phones::{Backend, Phones};
 use crate::world::{ConnectionId, DeviceRefused, Wake, World};
 
 /// Events the inbox takes at a time; the faces go on in between.
@@ -77,6 +77,7 @@ impl Shared {
     pub(crate) fn new(
         project: Arc<str>,
         world: World,
+        backend: Backend,
         changes: watch::Sender<()>,
         stop: CancellationToken,
     ) -> Self {
@@ -85,7 +86,7 @@ impl Shared {
             inner: Mutex::new(Inner {
                 logged: world.newest_event(),
                 world,
-                phones: Phones::default(),
+                phones: Phones::new(backend),
                 clock: Clock::default(),
                 couriers: HashMap::new(),
             }),

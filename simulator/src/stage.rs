@@ -25,7 +25,7 @@ use crate::phone::{ActionError, Phone, Types};
 use crate::phone_link::{Line, LinkConfig, PhoneLink};
 use crate::provider_keys::{self, SigningKey};
 use crate::rest::{Rest, RestConfig, RestError};
-use crate::{Addresses, Config, Handle, NotInTime, Simulator, StartError};
+use crate::{AddPhoneError, Addresses, Config, Handle, NotInTime, Simulator, StartError};
 
 /// Phones must have their tokens by then.
 const TOKENS_TIMEOUT: Duration = Duration::from_secs(30);
@@ -96,6 +96,9 @@ pub enum StageError {
     /// An app cannot be installed.
     #[error(transparent)]
     Phone(#[from] ActionError),
+    /// A virtual phone cannot be switched on.
+    #[error(transparent)]
+    AddPhone(#[from] AddPhoneError),
     /// A phone got no token.
     #[error(transparent)]
     NotInTime(#[from] NotInTime),
@@ -121,6 +124,7 @@ impl StageError {
             | Self::Rest(_)
             | Self::Tls(_)
             | Self::Phone(_)
+            | Self::AddPhone(_)
             | Self::NotInTime(_) => 1,
         }
     }
@@ -235,7 +239,7 @@ impl Stage {
         [topic.clone(), format!("{topic}.second")]
     }
 
-    /// Starts the app server, which pushes through `gateway` and reads `feedback`.
+    /// Starts the app server, which pushes through `gateway` and reads `feedback`. Virtual phones' apps hand in their tokens from now on.
     ///
     /// # Errors
     ///
@@ -266,7 +270,10 @@ impl Stage {
         }
         let listener = listen::bind(self.options.port_base.address(3)).await?;
         let quiet = AppServerConfig::QUIET;
-        Ok(AppServer::start(listener, AppServerConfig { apps, quiet })?)
+        let server = AppServer::start(listener, AppServerConfig { apps, quiet })?;
+        let project = self.simulator.default_project();
+        project.set_backend(self.options.environment, server.registry());
+        Ok(server)
     }
 
     /// Starts the REST API.
@@ -283,7 +290,23 @@ impl Stage {
         Ok(Rest::start(listener, &self.simulator, config)?)
     }
 
-    /// Switches a phone on. It has no apps yet, and therefore no connection.
+    /// Switches a virtual phone on that has both push apps.
+    ///
+    /// # Errors
+    ///
+    /// When there is one of this name.
+    pub fn virtual_phone(&self, name: &str) -> Result<ReadyPhone, StageError> {
+        let mut phone = Phone::new(name);
+        self.install_on(&mut phone)?;
+        let project = self.simulator.default_project();
+        let token = project.switch_on(phone, &self.set.topic, self.options.environment)?;
+        Ok(ReadyPhone {
+            name: name.to_owned(),
+            token: token.to_hex(),
+        })
+    }
+
+    /// Switches a phone on that connects to the courier. It has no apps yet, and therefore no connection.
     ///
     /// # Errors
     ///
@@ -311,36 +334,40 @@ impl Stage {
     ///
     /// When they are there already.
     pub fn install_apps(&self, phone: &PhoneLink) -> Result<(), StageError> {
+        Ok(phone.with(|phone| self.install_on(phone))?)
+    }
+
+    fn install_on(&self, phone: &mut Phone) -> Result<(), ActionError> {
         for topic in self.topics() {
             let name = topic.rsplit('.').next().unwrap_or(&topic);
-            phone.with(|phone| {
-                phone.install(&topic, name, true)?;
-                phone.register(&topic, Types::ALL)
-            })?;
+            phone.install(&topic, name, true)?;
+            phone.register(&topic, Types::ALL)?;
         }
         Ok(())
     }
 
-    /// Waits until the phones have their tokens: everything is ready then.
+    /// Waits until a phone has its token.
     ///
     /// # Errors
     ///
-    /// When one does not get it in time.
-    pub async fn ready(
+    /// When it does not get it in time.
+    pub async fn ready_phone(&self, phone: &PhoneLink) -> Result<ReadyPhone, StageError> {
+        let token = phone.token(&self.set.topic, TOKENS_TIMEOUT).await?;
+        Ok(ReadyPhone {
+            name: phone.name().to_owned(),
+            token: token.to_hex(),
+        })
+    }
+
+    /// What the ready file says.
+    #[must_use]
+    pub fn ready(
         &self,
         app_server: &AppServer,
         rest: Option<&Rest>,
-        phones: &[PhoneLink],
-    ) -> Result<Ready, StageError> {
-        let mut ready_phones = Vec::new();
-        for phone in phones {
-            let token = phone.token(&self.set.topic, TOKENS_TIMEOUT).await?;
-            ready_phones.push(ReadyPhone {
-                name: phone.name().to_owned(),
-                token: token.to_hex(),
-            });
-        }
-        Ok(Ready {
+        phones: Vec<ReadyPhone>,
+    ) -> Ready {
+        Ready {
             binary: self.simulator.binary(),
             feedback: self.simulator.feedback(),
             courier: self.simulator.courier(),
@@ -354,8 +381,8 @@ impl Stage {
             key: self.set.provider_key.clone(),
             topic: self.set.topic.clone(),
             provider_key: self.signing_key.clone(),
-            phones: ready_phones,
-        })
+            phones,
+        }
     }
 
     /// Stops the simulator. Stop phones and app server before.

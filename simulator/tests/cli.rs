@@ -154,6 +154,32 @@ fn the_ready_file_names_listeners_credentials_and_phones_and_a_signal_ends_it_wi
 }
 
 #[test]
+fn its_phones_are_on_the_rest_api_and_its_app_server_reaches_whatever_is_put_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), &["--phones", "1"]);
+    let rest = |request: &str, body: &str| {
+        let answer = http(service.text("rest"), request, body);
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str::<Value>(body).unwrap()
+    };
+    let added = r#"{"name": "added", "apps": [{"topic": "com.example.Mail"}]}"#;
+    rest("POST /v1/phones", added);
+    let phones = rest("GET /v1/phones", "");
+    assert_eq!(phones["phones"][0]["name"], "added");
+    assert_eq!(phones["phones"][1]["name"], "iPhone 1");
+    let token = &service.ready["phones"][0]["token"];
+    assert_eq!(phones["phones"][1]["apps"][0]["token"], *token);
+    let payload = r#"{"aps":{"alert":"hi"}}"#;
+    let app_server = service.text("app_server");
+    http(app_server, "POST /apps/com.example.Mail/push", payload);
+    for phone in ["added", "iPhone%201"] {
+        let delivered = format!("GET /v1/pushes/wait?outcome=delivered&phone={phone}");
+        let push = rest(&delivered, "");
+        assert_eq!(push["payload"]["aps"]["alert"], "hi", "{phone}: {push}");
+    }
+}
+
+#[test]
 fn phones_in_another_process_post_their_tokens_show_a_push_and_end() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(folder.path(), &["--phones", "0"]);

@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime};
 use apns_net::credentials::Identity;
 use apns_net::http;
 use apns_net::tls::Roots;
-use apns_proto::{Expiry, Priority};
+use apns_proto::{Expiry, Priority, Token};
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -89,6 +89,7 @@ pub enum AppServerError {
 #[derive(Debug)]
 pub struct AppServer {
     address: SocketAddr,
+    apps: Arc<Apps>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -109,7 +110,8 @@ impl AppServer {
             apps.push(app);
             providers.push(provider);
         }
-        let routes = routes::routes(Arc::new(Apps(apps)));
+        let apps = Arc::new(Apps(apps));
+        let routes = routes::routes(apps.clone());
         let stopping = stop.clone();
         let task = tokio::spawn(async move {
             let providers: Vec<_> = providers
@@ -125,9 +127,15 @@ impl AppServer {
         });
         Ok(Self {
             address,
+            apps,
             stop,
             task,
         })
+    }
+
+    /// Where apps of this process hand in their tokens.
+    pub(crate) fn registry(&self) -> Registry {
+        Registry(self.apps.clone())
     }
 
     /// Where it listens.
@@ -141,6 +149,20 @@ impl AppServer {
         self.stop.cancel();
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the app server's task failed");
+        }
+    }
+}
+
+/// An app server's tokens, for apps that need no HTTP to get there.
+#[derive(Debug)]
+pub(crate) struct Registry(Arc<Apps>);
+
+impl Registry {
+    /// An app hands in its token. What is no app of this server's has another, or none.
+    pub(crate) fn register(&self, topic: &str, token: &Token) {
+        if let Some(app) = self.0.find(topic) {
+            let registered = app.tokens().register(token.clone(), SystemTime::now());
+            tracing::info!(topic, %token, ?registered, "an app handed in its device token");
         }
     }
 }

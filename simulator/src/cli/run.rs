@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     /// Port of the first listener, the others follow; 0 takes free ports
     #[arg(long, value_name = "N", default_value = "22000")]
     port_base: PortBase,
-    /// Phones to run, each with two push apps: TOPIC and TOPIC.second
+    /// Virtual phones to switch on, each with two push apps: TOPIC and TOPIC.second
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=i64::from(PHONES_MAX)))]
     phones: u32,
     /// Written, as JSON, once every listener is bound and every phone has its tokens
@@ -100,12 +100,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let rest = stage.rest(arguments.rest_host.clone()).await?;
     let mut phones = Vec::new();
     for number in 1..=arguments.phones {
-        let phone = stage.phone(&phone_name(number), &app_server, None)?;
-        stage.install_apps(&phone)?;
-        phones.push(phone);
+        phones.push(stage.virtual_phone(&phone_name(number))?);
     }
+    let ready = stage.ready(&app_server, Some(&rest), phones);
     let serving = async {
-        let ready = stage.ready(&app_server, Some(&rest), &phones).await?;
         announce(&arguments, &ready)?;
         std::future::pending().await
     };
@@ -114,9 +112,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         ended = stop_signal() => ended,
     };
     rest.shutdown().await;
-    for phone in phones {
-        phone.shutdown().await;
-    }
     app_server.shutdown().await;
     stage.shutdown().await;
     ended

@@ -96,10 +96,11 @@ impl House {
 
     /// What the ready file says.
     pub(crate) async fn ready(&self) -> anyhow::Result<DemoReady> {
-        let simulator = self
-            .stage
-            .ready(&self.app_server, None, &self.phones)
-            .await?;
+        let mut phones = Vec::new();
+        for phone in &self.phones {
+            phones.push(self.stage.ready_phone(phone).await?);
+        }
+        let simulator = self.stage.ready(&self.app_server, None, phones);
         let addresses = self.gateway.ready_file();
         Ok(DemoReady {
             gateway: GatewayReady {
