@@ -20,6 +20,9 @@ third-party:
     python3 -m venv tests/rig/clients/aioapns/venv
     tests/rig/clients/aioapns/venv/bin/pip install --quiet --requirement tests/rig/clients/aioapns/requirements.txt
     cargo test -p apns-rig --features third-party --test third_party_http2
+    python3 -m venv tests/rig/clients/schemathesis/venv
+    tests/rig/clients/schemathesis/venv/bin/pip install --quiet --requirement tests/rig/clients/schemathesis/requirements.txt
+    cargo test -p apns-rig --features third-party --test third_party_rest
 
 # The example tests in pytest (four workers) and node:test, against one simulator.
 test-frameworks:

@@ -54,7 +54,7 @@ pub struct Filter {
     pub text: Option<String>,
     /// A JSON object whose members the payload has, at every depth; as text in a query.
     #[serde(default, deserialize_with = "json_or_its_text")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Object>)]
     #[schema(value_type = Option<Object>)]
     pub payload: Option<Value>,
 }

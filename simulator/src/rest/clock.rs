@@ -18,6 +18,7 @@ use crate::shared::Shared;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Clock)]
 pub(super) struct ClockView {
+    #[schema(format = DateTime)]
     now: String,
     /// The same in whole seconds since 1970, as expiries are written.
     unix: u64,
@@ -44,6 +45,7 @@ pub(super) struct ClockChange {
     /// How it goes from now on. `real` goes alone.
     mode: Option<Mode>,
     /// The time to show, forward or back: RFC 3339, from 1970 to 9999.
+    #[schema(format = DateTime)]
     now: Option<String>,
     /// Seconds to go forward, instead of `now`.
     #[schema(minimum = 0)]

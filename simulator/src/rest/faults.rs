@@ -6,7 +6,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use super::ask::{Asked, Body, In};
@@ -26,7 +26,9 @@ pub(super) struct RuleKeys(Map<String, Value>);
 
 impl utoipa::PartialSchema for RuleKeys {
     fn schema() -> RefOr<Schema> {
-        let keys = KEYS.iter().fold(ObjectBuilder::new(), |keys, key| {
+        let no_other = AdditionalProperties::<Schema>::FreeForm(false);
+        let empty = ObjectBuilder::new().additional_properties(Some(no_other));
+        let keys = KEYS.iter().fold(empty, |keys, key| {
             let kind = match key.kind {
                 Kind::Text => Type::String,
                 Kind::Number => Type::Integer,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use super::ask::{Asked, Body};
@@ -20,7 +20,9 @@ pub(super) struct KnobsView(Knobs);
 
 impl utoipa::PartialSchema for KnobsView {
     fn schema() -> RefOr<Schema> {
-        let knobs = ALL.iter().fold(ObjectBuilder::new(), |knobs, knob| {
+        let no_other = AdditionalProperties::<Schema>::FreeForm(false);
+        let empty = ObjectBuilder::new().additional_properties(Some(no_other));
+        let knobs = ALL.iter().fold(empty, |knobs, knob| {
             let values = ObjectBuilder::new()
                 .schema_type(Type::String)
                 .enum_values(Some(knob.values.iter().copied()))

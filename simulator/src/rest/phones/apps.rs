@@ -45,7 +45,7 @@ pub(in crate::rest) struct NewApp {
     )]
     topic: String,
     /// The name under its icon; the last word of the topic if nothing is said.
-    #[schema(max_length = 100)]
+    #[schema(max_length = 100, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     name: Option<String>,
     /// Whether it is signed with the `aps-environment` entitlement, without which it gets no token; it is if nothing is said.
     entitled: Option<bool>,

@@ -30,7 +30,11 @@ const PICTURE_WIDTH: usize = 40;
 #[serde(deny_unknown_fields)]
 pub(super) struct NewPhone {
     /// By which it is known from now on.
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"
+    )]
     name: String,
     /// The environment its apps are signed for; sandbox if nothing is said.
     #[schema(value_type = Option<EnvironmentName>)]

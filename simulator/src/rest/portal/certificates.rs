@@ -26,7 +26,7 @@ pub(in crate::rest) struct CertificateOrder {
     #[schema(value_type = KindName)]
     kind: Kind,
     /// For which app; only `mdm` needs none.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 155, pattern = "^(\\*|[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*(\\.\\*)?)$")]
     app_id: Option<Identifier>,
 }
 
@@ -35,7 +35,7 @@ pub(in crate::rest) struct CertificateOrder {
 #[serde(deny_unknown_fields)]
 pub(in crate::rest) struct CredentialsOrder {
     /// The app; created, with push, if need be.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, min_length = 1, max_length = 155, pattern = "^(\\*|[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*(\\.\\*)?)$")]
     app_id: Identifier,
     /// `universal` if nothing is said.
     #[schema(value_type = Option<KindName>)]
@@ -106,7 +106,7 @@ pub(in crate::rest) async fn issue(
 /// Gives a certificate as the portal's download: DER
 #[utoipa::path(
     get, path = "/v1/portal/certificates/{serial}/cer", tag = "portal",
-    params(("serial" = String, Path, description = "The certificate's number in hex")),
+    params(("serial" = String, Path, description = "The certificate's number in hex", pattern = "^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){7}$")),
     responses((status = 200, body = Vec<u8>, content_type = "application/pkix-cert"))
 )]
 pub(in crate::rest) async fn download(
@@ -131,7 +131,7 @@ pub(in crate::rest) async fn download(
 /// Every handshake with it fails from now on, with the alert `certificate_revoked`; connections that are open stay.
 #[utoipa::path(
     post, path = "/v1/portal/certificates/{serial}/revoke", tag = "portal",
-    params(("serial" = String, Path, description = "The certificate's number in hex")),
+    params(("serial" = String, Path, description = "The certificate's number in hex", pattern = "^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){7}$")),
     responses((status = 200, body = CertificateView))
 )]
 pub(in crate::rest) async fn revoke(

@@ -29,7 +29,7 @@ const NAME_LEN_MAX: usize = 100;
 #[serde(deny_unknown_fields)]
 pub(super) struct NewAppId {
     /// `com.example.App`, or `com.example.*`, which can have no push; `web.…` for a website, `pass.…` for passes.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, min_length = 1, max_length = 155, pattern = "^(\\*|[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*(\\.\\*)?)$")]
     id: Identifier,
     /// Enable push for it at once.
     push: Option<bool>,
@@ -102,8 +102,8 @@ pub(super) async fn create_app_id(
 
 /// Enables push for an App ID
 #[utoipa::path(
-    post, path = "/v1/portal/app-ids/{id}/push", tag = "portal", params(("id" = String, Path, description = "The App ID")),
-    responses((status = 200, body = AppIdView))
+    post, path = "/v1/portal/app-ids/{id}/push", tag = "portal", params(("id" = String, Path, description = "The App ID", min_length = 1, max_length = 155, pattern = "^(\\*|[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*(\\.\\*)?)$")),
+    responses((status = 200, body = AppIdView), (status = 409, body = Problem, description = "It has a wildcard"))
 )]
 pub(super) async fn enable_push(
     State(desk): State<Arc<Desk>>,

@@ -57,6 +57,18 @@ pub(super) struct To {
     phone: Option<String>,
 }
 
+/// An `.apns` file: a payload that says which app it is for
+#[derive(ToSchema)]
+#[schema(as = ApnsFile)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct FileSchema {
+    /// The app.
+    #[schema(rename = "Simulator Target Bundle")]
+    bundle: String,
+    #[schema(value_type = Object)]
+    aps: serde_json::Value,
+}
+
 /// Lists what was sent, newest first
 #[utoipa::path(
     get, path = "/v1/pushes", tag = "pushes", params(Filter, Paging), responses((status = 200, body = PushList))
@@ -118,7 +130,7 @@ pub(super) async fn file(asked: Asked, In(id): In<u64>) -> Result<Response, Prob
 /// Delivers an `.apns` file as APNs would
 #[utoipa::path(
     post, path = "/v1/pushes", tag = "pushes", params(To),
-    request_body(content = Object, description = "An `.apns` file: a payload with the member `Simulator Target Bundle`"),
+    request_body = FileSchema,
     responses((status = 201, body = PushView))
 )]
 pub(super) async fn send(
