@@ -9,7 +9,8 @@
 //! ```
 //!
 //! [`world`], [`phone`], [`provider_api`] and [`faults`] are pure: what they do follows from their arguments. A face turns a socket's bytes into calls on the
-//! world; [`phone_link`] does the same for a phone. [`Simulator::start`] starts it all; `apns-simulator run` is a shell around it.
+//! world; [`phone_link`] does the same for a phone. [`Simulator::start`] starts it all; `apns-simulator run` is a shell around it, and
+//! `examples/five_lines.rs` a test with it.
 
 pub mod apns_file;
 pub mod app_server;

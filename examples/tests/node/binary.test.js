@@ -40,6 +40,17 @@ describe("the binary protocol", { concurrency: true }, () => {
         assert.deepEqual(await backend.errorPacket(), { command: 8, status: 7, identifier: 0xcafe });
     });
 
+    test("a rule breaks what it matches, and nothing else", async (t) => {
+        const project = await open(t);
+        const token = await project.phone("phone");
+        await project.post("/faults", { action: "status", status: 4, alert: "bye" });
+        const backend = await LegacyBackend.connect(await project.login("binary"));
+        backend.push(token, hello, 1);
+        backend.push(token, { aps: { alert: "bye" } }, 2);
+        assert.deepEqual(await backend.errorPacket(), { command: 8, status: 4, identifier: 2 });
+        await project.expect(1, { identifier: 1, outcome: "delivered" });
+    });
+
     test("a deleted app is on the feedback list", async (t) => {
         const project = await open(t);
         const token = await project.phone("phone");
