@@ -20,7 +20,7 @@ use tracing::info;
 use crate::app_server::Registry;
 use crate::clock::{Clock, OutOfRange};
 use crate::event::Page;
-use crate::faults::{Faults, Plan};
+use crate::faults::{Faults, Moment, Plan};
 use crate::inbox::{Filter, Push};
 use crate::knobs::{Knobs, WrongEnvironment};
 use crate::phone::{Phone, Types};
@@ -305,6 +305,12 @@ impl Project {
 }
 
 impl Start {
+    /// Whether there is a fault from the start that acts on handshakes.
+    fn refuses_certificates(&self) -> bool {
+        let mut rules = self.faults.rules.iter();
+        rules.any(|rule| rule.moment == Moment::Handshake)
+    }
+
     /// The world a project starts with, its events numbered on after `event`.
     fn world_after(&self, event: u64, project: &str) -> World {
         let digest = digest(&SHA256, project.as_bytes());
@@ -386,9 +392,15 @@ impl Projects {
     }
 
     /// On what terms a provider's certificate is judged in the handshake: by the clock of its team's project and by its faults, and in the environment of
-    /// the listener unless a knob lets it in everywhere. A team without a project has the real time.
+    /// the listener unless a knob lets it in everywhere. A team without a project has the real time. It is given one now where the faults of a new project
+    /// may refuse its very first certificate; else not yet, because nobody has proved that this certificate is his.
     pub(crate) fn terms(&self, certificate: &CertificateInfo, usual: Terms) -> Terms {
-        let project = self.known(team_of_provider(certificate));
+        let team = team_of_provider(certificate);
+        let project = if self.start.refuses_certificates() {
+            self.of(team).ok()
+        } else {
+            self.known(team)
+        };
         let (terms, knobs) = project.map_or((usual, self.start.knobs), |project| {
             project.world(|world, now| {
                 let terms = world.certificate_terms(now, certificate, Terms { now, ..usual });

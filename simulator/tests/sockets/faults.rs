@@ -15,13 +15,13 @@ use crate::support::{
 };
 
 /// A scene in which these rules are at work.
-async fn scene(rules: &[&str]) -> Scene {
+pub(crate) async fn scene(rules: &[&str]) -> Scene {
     let scene = Scene::set().await;
     add(&scene, rules);
     scene
 }
 
-fn add(scene: &Scene, rules: &[&str]) {
+pub(crate) fn add(scene: &Scene, rules: &[&str]) {
     for rule in rules {
         let rule: Rule = rule.parse().unwrap();
         scene.simulator.faults(|faults| faults.add(rule)).unwrap();
@@ -29,7 +29,7 @@ fn add(scene: &Scene, rules: &[&str]) {
 }
 
 /// What was injected so far: the fault, the action, the connection, and whether a notification had come.
-fn injected(scene: &Scene) -> Vec<(String, &'static str, u64, bool)> {
+pub(crate) fn injected(scene: &Scene) -> Vec<(String, &'static str, u64, bool)> {
     let page = scene.simulator.events(0, usize::MAX);
     let injected = page
         .events
@@ -58,7 +58,7 @@ async fn send(provider: &mut TlsStream<TcpStream>, identifier: u32, token: &[u8]
     provider.flush().await.unwrap();
 }
 
-fn magic(prefix: [u8; 4]) -> Vec<u8> {
+pub(crate) fn magic(prefix: [u8; 4]) -> Vec<u8> {
     let mut token = prefix.to_vec();
     token.resize(32, 0x77);
     token
@@ -364,4 +364,18 @@ async fn a_certificate_is_refused_from_one_moment_to_the_next() {
     }
     scene.simulator.faults(|faults| faults.clear());
     scene.provider().await;
+}
+
+#[tokio::test]
+async fn the_very_first_certificate_of_a_team_may_be_refused() {
+    let plan: Plan = toml::from_str("[[rule]]\naction = \"certificate_expired\"\n").unwrap();
+    let scene = Scene::set_with(|config| config.faults = plan).await;
+    let identity = scene.portal.provider_of("TEAM000002");
+    let refused = scene.dial(scene.simulator.binary(), &identity).await;
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("CertificateExpired"), "{error}");
+    let project = scene.simulator.project("TEAM000002").unwrap();
+    let injected = |what: &What| matches!(what, What::Injected { connection: 0, .. });
+    let page = project.events(0, usize::MAX);
+    assert!(page.events.iter().any(|event| injected(&event.what)));
 }
