@@ -21,8 +21,8 @@ pub(crate) enum Who {
         face: Face,
         /// Its certificate's.
         topic: Option<Arc<str>>,
-        /// By which faults tell the connections of a face from each other, where they do.
-        number: Option<u64>,
+        /// By which faults tell the connections of a face from each other.
+        number: u64,
     },
     /// Of the courier.
     Phone { device: Arc<str> },
@@ -33,16 +33,16 @@ impl Who {
         Self::Provider {
             face,
             topic: Some(provider.topic().into()),
-            number: Some(number),
+            number,
         }
     }
 
     /// Over HTTP/2; with a provider token there is no topic.
-    pub(crate) fn caller(topic: Option<String>) -> Self {
+    pub(crate) fn caller(topic: Option<&str>, number: u64) -> Self {
         Self::Provider {
             face: Face::Http2,
             topic: topic.map(Into::into),
-            number: None,
+            number,
         }
     }
 }
@@ -144,15 +144,12 @@ impl Presence {
         &self.connection.stop
     }
 
-    /// It belongs to another world from now on.
-    pub(crate) fn move_to(&mut self, shared: &Arc<Shared>) {
+    /// It belongs to another world from now on, where `who` is at its other end.
+    pub(crate) fn move_to(&mut self, shared: &Arc<Shared>, who: Who) {
         let Connection {
-            ref who,
-            environment,
-            peer,
-            ..
+            environment, peer, ..
         } = *self.connection;
-        *self = Self::new(shared, who.clone(), environment, peer);
+        *self = Self::new(shared, who, environment, peer);
     }
 
     /// So many notifications more went through.

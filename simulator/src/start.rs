@@ -14,12 +14,12 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::config::{Addresses, Config};
 use crate::event::Page;
 use crate::face::{Door, binary, courier, environment_of, feedback, http2};
-use crate::faults::{self, Faults, TooManyRules};
+use crate::faults::{Faults, TooManyRules};
 use crate::inbox::{Filter, Push};
 use crate::phones::AddPhoneError;
 use crate::project::{NoProject, Project, Projects, Start};
@@ -55,16 +55,6 @@ impl Simulator {
     /// When an address cannot be bound, or a trusted certificate is unusable.
     pub async fn start(config: Config) -> Result<Handle, StartError> {
         Faults::default().load(config.faults.clone())?;
-        for rule in &config.faults.rules {
-            if rule.is_only_for(faults::Face::Http2) {
-                let (name, action) = (rule.name.as_deref(), rule.action.name());
-                warn!(
-                    name,
-                    action,
-                    "a fault for the HTTP/2 port, which does not ask for faults yet: it does nothing"
-                );
-            }
-        }
         let stop = CancellationToken::new();
         let start = Start {
             bounds: config.bounds,

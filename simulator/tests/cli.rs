@@ -288,26 +288,6 @@ fn a_knob_that_cannot_be_turned_so_is_a_usage_error_that_says_what_can_be() {
 }
 
 #[test]
-fn a_fault_for_the_port_that_asks_for_none_is_warned_about() {
-    let folder = tempfile::tempdir().unwrap();
-    let faults = [
-        ["--fault", "face=http2,action=latency,ms=1"],
-        ["--fault", "action=goaway"],
-        ["--fault", "action=latency,ms=1"],
-    ];
-    let mut service = Service::start(folder.path(), &faults.concat());
-    service.signal("TERM");
-    service.child.wait().unwrap();
-    let mut stderr = String::new();
-    let mut pipe = service.child.stderr.take().unwrap();
-    pipe.read_to_string(&mut stderr).unwrap();
-    let warned = stderr
-        .lines()
-        .filter(|line| line.contains("it does nothing"));
-    assert_eq!(warned.count(), 2, "{stderr}");
-}
-
-#[test]
 fn a_port_in_use_is_said_in_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

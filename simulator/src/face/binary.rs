@@ -49,7 +49,7 @@ pub(crate) async fn serve(door: Door, accepted: Accepted) {
     let project = shared.name();
     let span = info_span!("provider", %peer, topic = provider.topic(), %environment, project);
     let (number, fault) =
-        shared.with(|world, now| world.inject_connection(now, &provider, Face::Binary));
+        shared.with(|world, now| world.inject_connection(now, provider.topic(), Face::Binary));
     let who = Who::provider(Face::Binary, &provider, number);
     let presence = Presence::new(&shared, who, environment, peer);
     let connection = Connection {

@@ -39,7 +39,7 @@ pub(crate) async fn serve(door: Door, accepted: Accepted) {
     let project = shared.name();
     let span = info_span!("feedback", %peer, topic = provider.topic(), %environment, project);
     let (number, fault) =
-        shared.with(|world, now| world.inject_connection(now, &provider, Face::Feedback));
+        shared.with(|world, now| world.inject_connection(now, provider.topic(), Face::Feedback));
     let who = Who::provider(Face::Feedback, &provider, number);
     let presence = Presence::new(&shared, who, environment, peer);
     let serving = async {

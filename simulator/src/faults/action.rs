@@ -354,6 +354,33 @@ impl Action {
         }
     }
 
+    /// The same about the push on a stream of HTTP/2: a GOAWAY names its last stream, and what is up to it is taken.
+    pub(crate) fn on_stream(self, stream: u32) -> Self {
+        match self {
+            Self::Goaway {
+                last_stream_id,
+                error_code,
+                debug,
+                taken,
+            } => {
+                // A client's streams have odd numbers.
+                let own = if taken {
+                    stream
+                } else {
+                    stream.saturating_sub(2)
+                };
+                let last = last_stream_id.unwrap_or(own);
+                Self::Goaway {
+                    last_stream_id: Some(last),
+                    error_code,
+                    debug,
+                    taken: taken || stream <= last,
+                }
+            }
+            other => other,
+        }
+    }
+
     /// Whether the notification is taken before the connection breaks.
     #[must_use]
     pub const fn taken(&self) -> bool {

@@ -128,11 +128,6 @@ impl Rule {
         self.acts_at(facts.face, facts.moment) && self.matches.holds(facts)
     }
 
-    /// Whether it can act on this face and no other.
-    pub(crate) fn is_only_for(&self, face: Face) -> bool {
-        self.matches.face == Some(face) || self.action.entry().faces == [face]
-    }
-
     /// The list is what a feedback connection is about: there is nothing to wait for.
     fn acts_at(&self, face: Option<Face>, moment: Moment) -> bool {
         let own = match (face, self.moment) {

@@ -28,7 +28,7 @@ struct ConnectionView {
     topic: Option<String>,
     /// The phone's name.
     device: Option<String>,
-    /// What a fault's `connection` calls it, where faults can tell.
+    /// What a fault's `connection` calls it; none on the courier.
     number: Option<u64>,
     since: String,
     /// Notifications it has carried: accepted on a provider port, sent to the phone on the courier.
@@ -112,7 +112,7 @@ impl ConnectionView {
                     faults::Face::Http2 => ConnectionFace::Http2,
                 },
                 topic: topic.as_deref().map(str::to_owned),
-                number: *number,
+                number: Some(*number),
                 ..view
             },
         }

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use apns_net::credentials::CertificateInfo;
+use apns_net::credentials::{CertificateInfo, Environment};
 use apns_net::tls::Terms;
 use apns_proto::Notification;
 
+use super::provider_api::posted;
 use super::{Provider, World, request};
 use crate::event::{Request, What};
 use crate::faults::{Action, Face, Facts, Faults, Injection, Moment};
+use crate::provider_api::{ApnsId, Push};
 
 impl World {
     /// What goes wrong here on demand.
@@ -30,17 +32,26 @@ impl World {
         request: impl FnOnce() -> Option<Request>,
     ) -> Option<Injection> {
         let injection = self.faults.judge(facts)?;
-        let Injection { fault, action } = injection.clone();
+        self.injected(now, facts, injection.clone(), request());
+        Some(injection)
+    }
+
+    fn injected(
+        &mut self,
+        now: SystemTime,
+        facts: &Facts<'_>,
+        Injection { fault, action }: Injection,
+        request: Option<Request>,
+    ) {
         let what = What::Injected {
             fault,
             action,
             face: facts.face,
             topic: facts.topic.into(),
             connection: facts.connection,
-            request: request(),
+            request,
         };
         self.events.record(now, what);
-        Some(injection)
     }
 
     /// What is to go wrong with a notification of the binary protocol.
@@ -60,6 +71,32 @@ impl World {
             payload: Some(&notification.payload),
         };
         self.inject(now, &facts, || Some(request(provider, notification)))
+    }
+
+    /// What is to go wrong with a push of the HTTP/2 API, on this stream, that is in order as far as can be told without knowing any phone.
+    pub fn inject_post(
+        &mut self,
+        now: SystemTime,
+        environment: Environment,
+        connection: u64,
+        stream: u32,
+        id: ApnsId,
+        push: &Push,
+    ) -> Option<Injection> {
+        let facts = Facts {
+            face: Some(Face::Http2),
+            moment: Moment::Push,
+            topic: &push.topic,
+            connection,
+            token: Some(push.token.as_bytes()),
+            payload: Some(&push.payload),
+        };
+        let Injection { fault, action } = self.faults.judge(&facts)?;
+        let action = action.on_stream(stream);
+        let injection = Injection { fault, action };
+        let request = posted(environment, id, push);
+        self.injected(now, &facts, injection.clone(), Some(request));
+        Some(injection)
     }
 
     /// Whether the certificate of a provider is to be refused: in the handshake, where `connection` is 0, or later. It is the same
@@ -114,18 +151,19 @@ impl World {
         }
     }
 
-    /// What is to go wrong with a connection of `face` that has just been opened; and its number, by which faults tell it from others.
+    /// What is to go wrong with a connection of `face` that has just been opened; and its number, by which faults tell it from others. `topic` is the
+    /// certificate's; empty where there is none.
     pub fn inject_connection(
         &mut self,
         now: SystemTime,
-        provider: &Provider,
+        topic: &str,
         face: Face,
     ) -> (u64, Option<Injection>) {
         let connection = self.faults.opened(face);
         let facts = Facts {
             face: Some(face),
             moment: Moment::Connect,
-            topic: &provider.topic,
+            topic,
             connection,
             token: None,
             payload: None,

@@ -39,6 +39,7 @@ use self::device::{DeviceEntry, Item};
 use self::feedback::Lists;
 pub use self::feedback::Snapshot;
 pub use self::look::Registered;
+pub(crate) use self::provider_api::milliseconds;
 pub use self::provider_api::{Posted, Refusal};
 use crate::clock::Clock;
 pub use crate::event::DeviceId;

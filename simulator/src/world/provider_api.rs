@@ -48,20 +48,7 @@ impl World {
         push: &Push,
     ) -> Posted {
         self.expire(now);
-        let sent = || Request {
-            topic: push.topic.clone(),
-            environment,
-            token: Some(push.token.clone()),
-            sent: Sent::Post {
-                id,
-                push_type: push.push_type,
-                collapse_id: push.collapse_id.clone(),
-                expiry: push.expiry,
-                priority: Some(push.priority),
-                // A copy: an event would pin the read buffer it came in.
-                body: Bytes::copy_from_slice(&push.payload),
-            },
-        };
+        let sent = || posted(environment, id, push);
         let found = match self.find(&push.token, &push.topic, environment) {
             Ok(found) => found,
             Err(unfound) => {
@@ -140,7 +127,26 @@ impl World {
     }
 }
 
-fn milliseconds(time: SystemTime) -> u64 {
+/// A push as events tell of it.
+pub(super) fn posted(environment: Environment, id: ApnsId, push: &Push) -> Request {
+    Request {
+        topic: push.topic.clone(),
+        environment,
+        token: Some(push.token.clone()),
+        sent: Sent::Post {
+            id,
+            push_type: push.push_type,
+            collapse_id: push.collapse_id.clone(),
+            expiry: push.expiry,
+            priority: Some(push.priority),
+            // A copy: an event would pin the read buffer it came in.
+            body: Bytes::copy_from_slice(&push.payload),
+        },
+    }
+}
+
+/// Since 1970; 0 before.
+pub(crate) fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

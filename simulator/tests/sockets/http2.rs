@@ -56,27 +56,35 @@ impl Client {
     }
 
     pub(crate) async fn post(&self, token: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.try_post(token, headers, body).await.unwrap()
+    }
+
+    /// The same where there may be no answer.
+    pub(crate) async fn try_post(
+        &self,
+        token: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Answer, h2::Error> {
         let uri = format!("https://localhost/3/device/{token}");
         let request = headers
             .iter()
             .fold(Request::post(uri), |request, (name, value)| {
                 request.header(*name, *value)
             });
-        let mut send = soon(self.send.clone().ready()).await.unwrap();
-        let (response, mut stream) = send.send_request(request.body(()).unwrap(), false).unwrap();
-        stream
-            .send_data(Bytes::copy_from_slice(body.as_bytes()), true)
-            .unwrap();
-        let (head, mut rest) = soon(response).await.unwrap().into_parts();
+        let mut send = soon(self.send.clone().ready()).await?;
+        let (response, mut stream) = send.send_request(request.body(()).unwrap(), false)?;
+        stream.send_data(Bytes::copy_from_slice(body.as_bytes()), true)?;
+        let (head, mut rest) = soon(response).await?.into_parts();
         let mut body = Vec::new();
         while let Some(part) = soon(rest.data()).await {
-            body.extend(part.unwrap());
+            body.extend(part?);
         }
-        Answer {
+        Ok(Answer {
             status: head.status.as_u16(),
             headers: head.headers,
             body: String::from_utf8(body).unwrap(),
-        }
+        })
     }
 }
 

@@ -9,6 +9,7 @@ mod faults;
 mod feedback;
 mod flow;
 mod http2;
+mod http2_faults;
 mod http2_frames;
 mod http2_limits;
 mod knobs;

@@ -1,23 +1,34 @@
 //! What a request is answered [H-30] [H-32].
 
+use std::sync::Arc;
+use std::time::SystemTime;
+
 use apns_net::credentials::Environment;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use crate::provider_api::{ApnsId, Reason};
-use crate::world::{Refusal, World};
+use crate::world::{Refusal, World, milliseconds};
 
 const APNS_ID: HeaderName = HeaderName::from_static("apns-id");
 const APNS_UNIQUE_ID: HeaderName = HeaderName::from_static("apns-unique-id");
 
-/// An answer: accepted unless it is [`refused`](Self::refused).
-#[derive(Debug, Clone, Copy)]
+/// An answer: accepted unless it has words.
+#[derive(Debug, Clone)]
 pub(super) struct Answer {
     id: ApnsId,
     /// In the sandbox alone [H-12].
     unique_id: Option<ApnsId>,
-    refusal: Option<Refusal>,
+    words: Option<Words>,
+}
+
+/// What a refusal says.
+#[derive(Debug, Clone)]
+struct Words {
+    status: u16,
+    reason: Arc<str>,
+    timestamp_ms: Option<u64>,
 }
 
 impl Answer {
@@ -29,20 +40,38 @@ impl Answer {
                 Environment::Sandbox => Some(world.new_apns_id()),
                 Environment::Production => None,
             },
-            refusal: None,
+            words: None,
         }
     }
 
     pub(super) fn refused(self, refusal: Refusal) -> Self {
         Self {
-            refusal: Some(refusal),
+            words: Some(Words {
+                status: refusal.reason.status(),
+                reason: refusal.reason.to_string().into(),
+                timestamp_ms: refusal.timestamp_ms,
+            }),
+            ..self
+        }
+    }
+
+    /// In the words of a fault. Those of a token that is dead say since when: since now.
+    pub(super) fn in_words(self, status: u16, reason: Arc<str>, now: SystemTime) -> Self {
+        let known = Reason::named(&reason);
+        let dead = matches!(known, Some(Reason::ExpiredToken | Reason::Unregistered));
+        Self {
+            words: Some(Words {
+                status,
+                reason,
+                timestamp_ms: dead.then(|| milliseconds(now)),
+            }),
             ..self
         }
     }
 
     /// The reason, if it is a refusal.
-    pub(super) fn reason(&self) -> Option<Reason> {
-        self.refusal.map(|refusal| refusal.reason)
+    pub(super) fn reason(&self) -> Option<&str> {
+        self.words.as_ref().map(|words| &*words.reason)
     }
 
     /// Head and body.
@@ -53,12 +82,12 @@ impl Answer {
         if let Some(id) = &self.unique_id {
             headers.insert(APNS_UNIQUE_ID, value(id));
         }
-        let Some(refusal) = self.refusal else {
+        let Some(words) = &self.words else {
             return (response, Bytes::new());
         };
-        *response.status_mut() = StatusCode::from_u16(refusal.reason.status())
-            .expect("the status of a reason is between 400 and 503");
-        (response, body(refusal))
+        *response.status_mut() = StatusCode::from_u16(words.status)
+            .expect("the status of a reason is between 200 and 599");
+        (response, body(&words.reason, words.timestamp_ms))
     }
 }
 
@@ -67,17 +96,17 @@ fn value(id: &ApnsId) -> HeaderValue {
 }
 
 /// The JSON that says why.
-pub(super) fn body(refusal: Refusal) -> Bytes {
+pub(super) fn body(reason: &str, timestamp_ms: Option<u64>) -> Bytes {
     #[derive(Serialize)]
-    struct Body {
-        reason: String,
+    struct Body<'a> {
+        reason: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         timestamp: Option<u64>,
     }
 
     let body = Body {
-        reason: refusal.reason.to_string(),
-        timestamp: refusal.timestamp_ms,
+        reason,
+        timestamp: timestamp_ms,
     };
     serde_json::to_vec(&body)
         .expect("a word and a number are JSON")
@@ -91,15 +120,11 @@ mod tests {
     #[test]
     fn a_refusal_says_why_and_since_when() {
         assert_eq!(
-            body(Reason::BadDeviceToken.into()),
+            body("BadDeviceToken", None),
             r#"{"reason":"BadDeviceToken"}"#
         );
-        let unregistered = Refusal {
-            reason: Reason::Unregistered,
-            timestamp_ms: Some(1_454_948_015_990),
-        };
         assert_eq!(
-            body(unregistered),
+            body("Unregistered", Some(1_454_948_015_990)),
             r#"{"reason":"Unregistered","timestamp":1454948015990}"#
         );
     }
