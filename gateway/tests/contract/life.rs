@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use apns_gateway::contract::{AppOptions, Mode};
+use apns_gateway::contract::Mode;
+use apns_gateway::verdict::Outcome;
 use apns_proto::server::Reply;
 
 use crate::frames::{enhanced, framed, payload, simple, token};
@@ -57,6 +58,16 @@ pub(crate) enum Action {
     Reinstall {
         phone: u64,
     },
+    /// The app is gone from a phone, as HTTP/2 can tell, or is there again.
+    Gone {
+        phone: u64,
+        gone: bool,
+    },
+    /// Over HTTP/2: what becomes of the next pushes to a phone, or of all of them until it is over.
+    Trouble {
+        phone: Option<u64>,
+        outcome: Option<Outcome>,
+    },
     /// Upstream knows no token at all, or does again.
     Environment {
         wrong: bool,
@@ -102,7 +113,7 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    pub(crate) async fn new(options: AppOptions) -> Self {
+    pub(crate) async fn new(world: World) -> Self {
         let backends = (0..BACKENDS)
             .map(|_| Backend {
                 connection: None,
@@ -111,7 +122,7 @@ impl Life {
             })
             .collect();
         Self {
-            world: World::new(options).await,
+            world,
             backends,
             number: 0,
             places: BTreeMap::new(),
@@ -171,7 +182,15 @@ impl Life {
             Action::Reinstall { phone } => {
                 self.world.upstream.bad.remove(&token(*phone));
             }
-            Action::HoursPass { hours } => self.world.now += Duration::from_secs(hours * 3600),
+            Action::Gone { phone, gone } => self.world.gone(&token(*phone), *gone),
+            Action::Trouble { phone, outcome } => {
+                let token = phone.map(token);
+                self.world.trouble(token.as_ref(), outcome.clone());
+            }
+            Action::HoursPass { hours } => {
+                self.world.now += Duration::from_secs(hours * 3600);
+                self.world.time_comes();
+            }
             Action::Requeue => {
                 self.requeued = true;
                 self.world.requeue().await;
@@ -287,7 +306,10 @@ impl Life {
             self.world.serve(id).await;
         }
         self.listen();
+        self.world.trouble(None, None);
+        self.world.quiet().await;
         for _ in 0..10_000 {
+            self.world.time_comes();
             self.world.dispatch().await;
             self.listen();
             let accepted = self.world.counts().accepted;

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use apns_gateway::contract::{Late, Pushed, expired};
 use apns_gateway::store::{End, Row, RowId, Settlement};
-use apns_gateway::verdict::Verdict;
+use apns_gateway::verdict::{Outcome, Verdict};
 use apns_proto::{Status, Token};
 
+use crate::http2::Apns;
 use crate::world::World;
 
 /// What is behind the upstream socket.
@@ -23,19 +24,41 @@ pub(crate) struct Upstream {
     pub(crate) shown: Vec<Row>,
     /// Rows whose outcome the gateway could not know; each may be shown once more for each time it is here.
     pub(crate) unknown: Vec<RowId>,
-    /// What the gateway has learned, in order: delivered or not, and of which token.
+    /// What the gateway has learned of tokens, in order: whether it is one of the app's (delivered, or a 410).
     pub(crate) history: Vec<(Token, bool)>,
+    /// Set: HTTP/2 is spoken there.
+    pub(crate) http2: Option<Apns>,
 }
 
 pub(crate) struct Flight {
     pub(crate) row: Row,
     /// Upstream has read and shown it; the gateway does not know yet.
     pub(crate) shown: bool,
+    /// Over HTTP/2: what becomes of it otherwise; the gateway does not know yet.
+    pub(crate) outcome: Option<Outcome>,
+}
+
+impl Flight {
+    pub(crate) fn new(row: Row) -> Self {
+        Self {
+            row,
+            shown: false,
+            outcome: None,
+        }
+    }
+
+    /// Whether upstream has looked at it.
+    pub(crate) fn is_read(&self) -> bool {
+        self.shown || self.outcome.is_some()
+    }
 }
 
 impl World {
     /// The gateway writes up to `rows_max` rows to the upstream socket; while held, one at random and only one.
     pub(crate) async fn push(&mut self, rows_max: usize) {
+        if self.upstream.http2.is_some() {
+            return self.open_streams(rows_max).await;
+        }
         let rows = if self.contract.held().is_some() {
             if !self.in_flight.is_empty() {
                 return;
@@ -58,7 +81,7 @@ impl World {
                     end: End::Expired,
                 });
             } else {
-                self.in_flight.push_back(Flight { row, shown: false });
+                self.in_flight.push_back(Flight::new(row));
             }
         }
         self.settle(settlements, Vec::new()).await;
@@ -66,6 +89,9 @@ impl World {
 
     /// Upstream reads up to `rows_max` of what was written; at the first it refuses it says so, and throws away the rest.
     pub(crate) async fn upstream_reads(&mut self, rows_max: usize) {
+        if self.upstream.http2.is_some() {
+            return self.read_streams(rows_max);
+        }
         for at in 0..self.in_flight.len().min(rows_max) {
             let flight = &mut self.in_flight[at];
             if flight.shown {
@@ -101,8 +127,11 @@ impl World {
         }
     }
 
-    /// A quiet period passes: what upstream has read is confirmed.
+    /// A quiet period passes: what upstream has read is confirmed. Over HTTP/2 its answers arrive.
     pub(crate) async fn quiet(&mut self) {
+        if self.upstream.http2.is_some() {
+            return self.answers_arrive().await;
+        }
         if self.in_flight.iter().all(|flight| flight.shown) {
             let (settlements, late) = self.confirm();
             self.settle(settlements, late).await;
@@ -125,7 +154,7 @@ impl World {
         loop {
             let before = self.counts();
             self.push(usize::MAX).await;
-            while self.in_flight.iter().any(|flight| !flight.shown) {
+            while self.in_flight.iter().any(|flight| !flight.is_read()) {
                 self.upstream_reads(usize::MAX).await;
             }
             self.quiet().await;
@@ -151,16 +180,19 @@ impl World {
         outcome
     }
 
-    fn judge(
+    pub(crate) fn judge(
         &mut self,
         row: &Row,
         verdict: Verdict,
         said: &str,
         outcome: &mut (Vec<Settlement>, Vec<Late>),
     ) {
-        self.upstream
-            .history
-            .push((row.token.clone(), verdict == Verdict::Delivered));
+        if let Verdict::Delivered | Verdict::Unregistered { .. } | Verdict::BadToken { .. } =
+            verdict
+        {
+            let is_known = !matches!(verdict, Verdict::BadToken { .. });
+            self.upstream.history.push((row.token.clone(), is_known));
+        }
         let was_held = self.contract.held().is_some();
         let judged = self
             .contract
@@ -173,7 +205,7 @@ impl World {
         outcome.1.extend(judged.late);
     }
 
-    async fn settle(&mut self, settlements: Vec<Settlement>, late: Vec<Late>) {
+    pub(crate) async fn settle(&mut self, settlements: Vec<Settlement>, late: Vec<Late>) {
         let settle = self.contract.settle(settlements);
         self.store.settle(self.app.id, settle).await.unwrap();
         self.audit();

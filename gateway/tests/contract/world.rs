@@ -322,6 +322,7 @@ impl World {
             .unwrap();
         self.contract = App::new(&self.app, self.options);
         self.cursor = None;
+        self.time_comes();
         self.audit();
     }
 
