@@ -1,4 +1,4 @@
-//! One call to the store at a time, beside other things.
+//! One call at a time, to the store or elsewhere, beside other things.
 
 use std::future::pending;
 use std::pin::Pin;

@@ -130,7 +130,7 @@ mod tests {
     use apns_net::credentials::Environments;
 
     use super::*;
-    use crate::config::{AppConfig, UpstreamConfig};
+    use crate::config::{AppConfig, BinaryUpstream};
 
     /// Any two certificates.
     fn pinned() -> Pin {
@@ -142,9 +142,8 @@ mod tests {
     }
 
     fn callers(environment: Option<Environment>) -> Callers {
-        let app = |topic, environment| {
-            AppConfig::new(topic, environment, UpstreamConfig::binary("c", None))
-        };
+        let app =
+            |topic, environment| AppConfig::new(topic, environment, BinaryUpstream::new("c", None));
         Callers::new(&Config {
             apps: vec![
                 app("com.example.Mail", Environment::Production),

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::admin;
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, UpstreamConfig};
 use crate::contract::AppOptions;
 use crate::counters::Counters;
 use crate::dispatch::Dispatcher;
@@ -158,9 +158,10 @@ struct Connectors {
 async fn connectors(setup: &Setup, own: &OwnListeners) -> Result<Vec<Connectors>, StartError> {
     let mut all = Vec::new();
     for app in &setup.apps {
-        let upstream = &app.config.upstream;
+        let upstream = app.config.upstream.common();
         let connector = |address| Connector {
             address,
+            proxy: upstream.proxy.cloned(),
             tls: Arc::clone(&app.tls),
             own: own.clone(),
             timeout: upstream.connect_timeout,
@@ -248,16 +249,18 @@ impl Tasks {
         shared: &Arc<Shared>,
     ) {
         let name = format!("{} ({})", app.topic, app.environment);
-        let dispatcher = Dispatcher::new(Arc::clone(app), &setup.config, connectors.push, shared);
+        let dispatcher = Dispatcher::new(Arc::clone(app), setup, connectors.push, shared);
         self.spawn_worker(format!("dispatch {name}"), shared, |stop| {
             dispatcher.run(stop)
         });
-        if let Some(connector) = connectors.feedback {
+        if let (Some(connector), UpstreamConfig::Binary(upstream)) =
+            (connectors.feedback, &setup.config.upstream)
+        {
             let poller = Poller {
                 app: app.id,
                 topic: app.topic.clone(),
                 connector,
-                interval: setup.config.upstream.feedback_poll_interval,
+                interval: upstream.feedback_poll_interval,
                 store: shared.store.clone(),
                 counters: Arc::clone(&shared.counters),
             };

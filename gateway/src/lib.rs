@@ -3,7 +3,7 @@
 //! ```text
 //! legacy backend                          gateway                                     APNs (or simulator)
 //!                 ┌───────────────────────────────────────────────────────────┐
-//! TLS :2195 ─────▶│ listener ─▶ backend ─▶ store ─▶ dispatch ─▶ upstream ──────│──▶ binary 2195
+//! TLS :2195 ─────▶│ listener ─▶ backend ─▶ store ─▶ dispatch ─▶ upstream ──────│──▶ HTTP/2, or binary 2195
 //!                 │                ▲         ▲                     │           │
 //! ◀─ error packet │◀───────────────┤         └── settle ───┐       ▼           │
 //!                 │                └── late rejection ─────┴── verdict         │

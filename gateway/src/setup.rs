@@ -1,6 +1,9 @@
 //! From the configuration to what the daemon works with: certificates and keys read, TLS configured. No socket is
 //! touched, so `check-config` does the same.
 
+use std::collections::HashMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,12 +11,19 @@ use std::time::SystemTime;
 use apns_net::credentials::{
     CertificateInfo, CredentialsError, Environment, Identity, certificates_from_pem_file,
 };
-use apns_net::tls::{ClientPolicy, Roots, TlsError, TlsVersions, client_config, server_config};
+use apns_net::tls::{
+    ClientPolicy, Roots, TlsError, TlsVersions, client_config, http2_client_config, server_config,
+};
 use thiserror::Error;
 use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 
 use crate::caller::Callers;
-use crate::config::{AppConfig, Config, ConfigError, HostPort, Tls, UpstreamKind, Warning};
+use crate::config::{
+    AppConfig, Common, Config, ConfigError, HostPort, Tls, TokenConfig, UpstreamConfig, Warning,
+};
+use crate::store::Installation;
+use crate::translate::Envelope;
+use crate::upstream::http2::token::{KeyError, ProviderToken};
 
 /// The environments, in the order of the ready file.
 pub(crate) const ENVIRONMENTS: [Environment; 2] = [Environment::Production, Environment::Sandbox];
@@ -36,6 +46,10 @@ pub(crate) struct AppSetup {
     pub(crate) push: HostPort,
     pub(crate) feedback: Option<HostPort>,
     pub(crate) tls: Arc<ClientConfig>,
+    /// What signs its provider tokens, shared with whoever uses the same key.
+    pub(crate) token: Option<Arc<ProviderToken>>,
+    /// Its certificate is for VoIP alone.
+    is_voip: bool,
     /// Changes when upstream's word on a token would.
     pub(crate) scope: String,
 }
@@ -53,6 +67,27 @@ pub enum SetupError {
         key: String,
         /// What is wrong.
         source: CredentialsError,
+    },
+    /// A file with a password cannot be read.
+    #[error("{key}.password_file {}: it must be readable, with the password in its first line", path.display())]
+    PasswordFile {
+        /// The configuration section it is in.
+        key: String,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A key is none that signs provider tokens.
+    #[error(
+        "{key}.token.key {} is not a key for provider tokens: name the AuthKey_….p8 file from the developer account",
+        path.display()
+    )]
+    ProviderKey {
+        /// The configuration section it is in.
+        key: String,
+        /// The file.
+        path: PathBuf,
     },
     /// TLS cannot be configured with it.
     #[error("{key}")]
@@ -94,7 +129,7 @@ impl Setup {
     pub(crate) fn load(config: &Config) -> Result<Self, SetupError> {
         let mut warnings: Vec<_> = config.check()?.iter().map(Warning::to_string).collect();
         let listen = &config.listen;
-        let identity = identity("listen", &listen.certificate, listen.key.as_deref())?;
+        let identity = pem_identity("listen", &listen.certificate, listen.key.as_deref())?;
         warn_about_validity("listen.certificate", identity.certificate(), &mut warnings);
         let roots = match &listen.client_ca {
             Some(path) => {
@@ -126,10 +161,14 @@ impl Setup {
                 })?;
             listeners.push((environment, tls));
         }
+        let mut tokens = Tokens {
+            store: &config.store.path,
+            known: HashMap::new(),
+        };
         let apps = config
             .apps
             .iter()
-            .map(|app| AppSetup::load(app, &mut warnings))
+            .map(|app| AppSetup::load(app, &mut tokens, &mut warnings))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             callers: Arc::new(callers),
@@ -141,36 +180,77 @@ impl Setup {
 }
 
 impl AppSetup {
-    fn load(app: &AppConfig, warnings: &mut Vec<String>) -> Result<Self, SetupError> {
+    fn load<'a>(
+        app: &'a AppConfig,
+        tokens: &mut Tokens<'a>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, SetupError> {
         let upstream = &app.upstream;
         let key = format!("app {} ({}): app.upstream", app.topic, app.environment);
-        let identity = identity(&key, &upstream.certificate, upstream.key.as_deref())?;
-        let certificate = identity.certificate();
-        check_upstream_certificate(app, certificate)?;
-        warn_about_validity(&format!("{key}.certificate"), certificate, warnings);
-        let roots = upstream.ca.clone().map_or(Roots::Platform, Roots::File);
-        let tls = client_config(Some(&identity), roots).map_err(|source| SetupError::Tls {
+        let identity = upstream_identity(&key, upstream.common())?;
+        if let (Some(identity), Some(path)) = (&identity, upstream.common().certificate) {
+            let certificate = identity.certificate();
+            check_upstream_certificate(app, path, certificate)?;
+            warn_about_validity(&format!("{key}.certificate"), certificate, warnings);
+        }
+        let token = match upstream.token() {
+            Some(token) => Some(tokens.of(&key, token)?),
+            None => None,
+        };
+        let ca = upstream.common().ca;
+        let roots = ca.map_or(Roots::Platform, |path| Roots::File(path.to_owned()));
+        let (kind, tls) = match upstream {
+            UpstreamConfig::Http2(_) => ("http2", http2_client_config(identity.as_ref(), roots)),
+            UpstreamConfig::Binary(_) => ("binary", client_config(identity.as_ref(), roots)),
+        };
+        let tls = tls.map_err(|source| SetupError::Tls {
             key: format!("{key}.ca"),
             source,
         })?;
         let push = upstream.push_address(app.environment);
-        let kind = match upstream.kind {
-            UpstreamKind::Binary => "binary",
+        let login = match (&identity, upstream.token()) {
+            (Some(identity), _) => identity.certificate().pin.to_string(),
+            (None, Some(token)) => format!("{}/{}", token.team_id, token.key_id),
+            (None, None) => String::new(),
         };
-        let scope = format!("{kind} {push} {} {}", app.topic, certificate.pin);
         Ok(Self {
-            feedback: upstream.feedback_address(app.environment),
+            feedback: match upstream {
+                UpstreamConfig::Http2(_) => None,
+                UpstreamConfig::Binary(binary) => binary.feedback_address(app.environment),
+            },
+            scope: format!("{kind} {push} {} {login}", app.topic),
             config: app.clone(),
             push,
             tls,
-            scope,
+            token,
+            is_voip: identity.is_some_and(|identity| identity.certificate().is_voip()),
         })
     }
+
+    /// What all its requests have in common, over HTTP/2.
+    pub(crate) fn envelope(&self, installation: Installation) -> Envelope {
+        let address = self.push.to_string();
+        // The scheme's own port goes without saying.
+        let host = address.strip_suffix(":443").unwrap_or(&address);
+        let host = host
+            .parse()
+            .expect("the configuration was checked: that is a host");
+        Envelope::new(host, &self.config.topic, self.is_voip, installation)
+            .expect("the configuration was checked: that is a topic")
+    }
+}
+
+/// One for each key, whoever uses it: upstream counts how often a key's token changes.
+struct Tokens<'a> {
+    store: &'a Path,
+    /// By team and key id.
+    known: HashMap<(&'a str, &'a str), Arc<ProviderToken>>,
 }
 
 /// A certificate for another app would send every push there, and be told that every token is bad.
 fn check_upstream_certificate(
     app: &AppConfig,
+    path: &Path,
     certificate: &CertificateInfo,
 ) -> Result<(), SetupError> {
     if let Some(topic) = &certificate.topic
@@ -179,21 +259,74 @@ fn check_upstream_certificate(
     {
         return Err(SetupError::OtherTopic {
             topic: app.topic.clone(),
-            path: app.upstream.certificate.clone(),
+            path: path.to_owned(),
             certificate: topic.clone(),
         });
     }
     if !certificate.environments.is_empty() && !certificate.permits(app.environment) {
         return Err(SetupError::OtherEnvironment {
             topic: app.topic.clone(),
-            path: app.upstream.certificate.clone(),
+            path: path.to_owned(),
             environment: app.environment,
         });
     }
     Ok(())
 }
 
-fn identity(section: &str, certificate: &Path, key: Option<&Path>) -> Result<Identity, SetupError> {
+impl<'a> Tokens<'a> {
+    fn of(
+        &mut self,
+        section: &str,
+        token: &'a TokenConfig,
+    ) -> Result<Arc<ProviderToken>, SetupError> {
+        let key = (&*token.team_id, &*token.key_id);
+        if let Some(known) = self.known.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let loaded = ProviderToken::load(token, self.store).map_err(|error| match error {
+            KeyError::Credentials(source) => SetupError::Credentials {
+                key: format!("{section}.token.key"),
+                source,
+            },
+            KeyError::NotEs256 => SetupError::ProviderKey {
+                key: section.to_owned(),
+                path: token.key.clone(),
+            },
+        })?;
+        let loaded = Arc::new(loaded);
+        self.known.insert(key, Arc::clone(&loaded));
+        Ok(loaded)
+    }
+}
+
+/// The certificate that is the login upstream, if one is.
+fn upstream_identity(section: &str, upstream: Common<'_>) -> Result<Option<Identity>, SetupError> {
+    let Some(certificate) = upstream.certificate else {
+        return Ok(None);
+    };
+    let Some(path) = upstream.password_file else {
+        return pem_identity(section, certificate, upstream.key).map(Some);
+    };
+    let text = fs::read_to_string(path).map_err(|source| SetupError::PasswordFile {
+        key: section.to_owned(),
+        path: path.to_owned(),
+        source,
+    })?;
+    let password = text.lines().next().unwrap_or_default();
+    let identity = Identity::from_pkcs12_file(certificate, password);
+    identity
+        .map(Some)
+        .map_err(|source| SetupError::Credentials {
+            key: section.to_owned(),
+            source,
+        })
+}
+
+fn pem_identity(
+    section: &str,
+    certificate: &Path,
+    key: Option<&Path>,
+) -> Result<Identity, SetupError> {
     Identity::from_pem_files(certificate, key.unwrap_or(certificate)).map_err(|source| {
         SetupError::Credentials {
             key: section.to_owned(),

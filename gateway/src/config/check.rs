@@ -1,12 +1,16 @@
 //! What can be said about a config without touching a file or a socket.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
 use apns_net::credentials::Environment;
+use http::uri::Authority;
 
-use super::{AppConfig, Config, ConfigError, HostPort, OnReject, UpstreamKind, defaults};
+use super::{
+    AppConfig, BinaryUpstream, Config, ConfigError, HostPort, Http2Upstream, OnReject, TokenConfig,
+    UpstreamConfig, defaults,
+};
 
 /// Something in a config that works as written but hardly as meant.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -132,6 +136,11 @@ impl Config {
             if topic.is_empty() {
                 return refuse("an [[app]] has an empty topic: write the bundle id of the app");
             }
+            if !topic.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return refuse(format!(
+                    "{name}: a topic has no spaces and none but ASCII characters: write the bundle id of the app"
+                ));
+            }
             if !seen.insert((topic, environment)) {
                 return refuse(format!("{name} is there twice: remove one"));
             }
@@ -140,21 +149,22 @@ impl Config {
                     "{name} has no listener: add [listen.{environment}]"
                 ));
             }
-            let upstream = &app.upstream;
             positive("app.answer_wait", app.answer_wait)?;
             positive("app.probe_interval", app.probe_interval)?;
-            positive("app.upstream.quiet_period", upstream.quiet_period)?;
-            positive("app.upstream.connect_timeout", upstream.connect_timeout)?;
-            positive("app.upstream.write_timeout", upstream.write_timeout)?;
-            positive("app.upstream.backoff_base", upstream.backoff_base)?;
-            positive(
-                "app.upstream.feedback_poll_interval",
-                upstream.feedback_poll_interval,
-            )?;
-            at_least_one("app.upstream.window", upstream.window > 0)?;
-            if upstream.backoff_max < upstream.backoff_base {
+            check_upstream(&name, &app.upstream)?;
+        }
+        self.check_keys()
+    }
+
+    /// Provider tokens are shared by everything that uses the same key, so one key is one file.
+    fn check_keys(&self) -> Result<(), ConfigError> {
+        let mut files = HashMap::new();
+        for token in self.apps.iter().filter_map(|app| app.upstream.token()) {
+            let other = files.insert((&token.team_id, &token.key_id), &token.key);
+            if other.is_some_and(|other| *other != token.key) {
                 return refuse(format!(
-                    "{name}: backoff_max is less than backoff_base: swap them"
+                    "the key {} of team {} is two files: name the same one wherever it is used",
+                    token.key_id, token.team_id
                 ));
             }
         }
@@ -196,24 +206,100 @@ impl Config {
     }
 }
 
+fn check_upstream(name: &str, upstream: &UpstreamConfig) -> Result<(), ConfigError> {
+    let common = upstream.common();
+    positive("app.upstream.connect_timeout", common.connect_timeout)?;
+    positive("app.upstream.write_timeout", common.write_timeout)?;
+    positive("app.upstream.backoff_base", common.backoff_base)?;
+    at_least_one("app.upstream.window", common.window > 0)?;
+    if common.backoff_max < common.backoff_base {
+        return refuse(format!(
+            "{name}: backoff_max is less than backoff_base: swap them"
+        ));
+    }
+    if common.key.is_some() && common.password_file.is_some() {
+        return refuse(format!(
+            "{name}: key and password_file are both set: a PKCS#12 certificate holds its key, so leave out key, or leave out \
+             password_file for a PEM certificate"
+        ));
+    }
+    match upstream {
+        UpstreamConfig::Http2(http2) => check_http2(name, http2),
+        UpstreamConfig::Binary(binary) => check_binary(binary),
+    }
+}
+
+fn check_binary(upstream: &BinaryUpstream) -> Result<(), ConfigError> {
+    positive("app.upstream.quiet_period", upstream.quiet_period)?;
+    positive(
+        "app.upstream.feedback_poll_interval",
+        upstream.feedback_poll_interval,
+    )
+}
+
+fn check_http2(name: &str, upstream: &Http2Upstream) -> Result<(), ConfigError> {
+    positive("app.upstream.answer_timeout", upstream.answer_timeout)?;
+    positive("app.upstream.ping_interval", upstream.ping_interval)?;
+    at_least_one("app.upstream.connections_max", upstream.connections_max > 0)?;
+    if let Some(address) = &upstream.address
+        && address.to_string().parse::<Authority>().is_err()
+    {
+        return refuse(format!(
+            "{name}: app.upstream.address {address} is no host: write for example \"api.push.apple.com:443\""
+        ));
+    }
+    match (&upstream.token, &upstream.certificate) {
+        (None, None) => refuse(format!(
+            "{name}: no login upstream: set token to the .p8 key with its key_id and team_id, or certificate to the push certificate"
+        )),
+        (Some(_), Some(_)) => refuse(format!(
+            "{name}: token and certificate are both set: leave one out, one login is enough"
+        )),
+        (Some(_), None) if upstream.key.is_some() || upstream.password_file.is_some() => {
+            refuse(format!(
+                "{name}: key and password_file belong to a certificate, and there is a token: leave them out"
+            ))
+        }
+        (Some(token), None) => check_token(name, token),
+        (None, Some(_)) => Ok(()),
+    }
+}
+
+fn check_token(name: &str, token: &TokenConfig) -> Result<(), ConfigError> {
+    for (key, value) in [("key_id", &token.key_id), ("team_id", &token.team_id)] {
+        let is_id = value.len() == 10 && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !is_id {
+            return refuse(format!(
+                "{name}: token.{key} \"{value}\" is not one: it is ten letters and digits, as shown in the developer account"
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn warnings(app: &AppConfig) -> Vec<Warning> {
-    let upstream = &app.upstream;
-    let push = upstream.push_address(app.environment);
-    let feedback = upstream.feedback_address(app.environment);
+    let push = app.upstream.push_address(app.environment);
     let mut warnings = Vec::new();
-    if feedback.is_none() {
-        warnings.push(Warning::NoFeedback {
-            topic: app.topic.clone(),
-            environment: app.environment,
-        });
-    }
-    if app.on_reject == OnReject::Exact && upstream.kind == UpstreamKind::Binary {
-        warnings.push(Warning::SlowExact {
-            topic: app.topic.clone(),
-            environment: app.environment,
-            each: upstream.quiet_period.min(app.answer_wait),
-        });
-    }
+    let feedback = match &app.upstream {
+        UpstreamConfig::Http2(_) => None,
+        UpstreamConfig::Binary(binary) => {
+            let feedback = binary.feedback_address(app.environment);
+            if feedback.is_none() {
+                warnings.push(Warning::NoFeedback {
+                    topic: app.topic.clone(),
+                    environment: app.environment,
+                });
+            }
+            if app.on_reject == OnReject::Exact {
+                warnings.push(Warning::SlowExact {
+                    topic: app.topic.clone(),
+                    environment: app.environment,
+                    each: binary.quiet_period.min(app.answer_wait),
+                });
+            }
+            feedback
+        }
+    };
     for address in [Some(push), feedback].into_iter().flatten() {
         if defaults::is_closed(address.host()) {
             warnings.push(Warning::ClosedByApple {

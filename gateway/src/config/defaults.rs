@@ -1,4 +1,4 @@
-//! The defaults of structs that also have keys without one, and Apple's host names [P-01].
+//! The defaults of structs that also have keys without one, and Apple's host names [P-01] [H-01].
 
 use std::time::Duration;
 
@@ -26,6 +26,18 @@ pub(super) const fn window() -> usize {
     5_000
 }
 
+pub(super) const fn connections_max() -> usize {
+    4
+}
+
+pub(super) const fn answer_timeout() -> Duration {
+    Duration::from_secs(30)
+}
+
+pub(super) const fn ping_interval() -> Duration {
+    Duration::from_secs(60)
+}
+
 pub(super) const fn connect_timeout() -> Duration {
     Duration::from_secs(10)
 }
@@ -44,6 +56,13 @@ pub(super) const fn backoff_max() -> Duration {
 
 pub(super) const fn feedback_poll_interval() -> Duration {
     Duration::from_secs(3_600)
+}
+
+pub(super) fn http2_address(environment: Environment) -> HostPort {
+    match environment {
+        Environment::Production => HostPort::new("api.push.apple.com", 443),
+        Environment::Sandbox => HostPort::new("api.sandbox.push.apple.com", 443),
+    }
 }
 
 pub(super) fn push_address(environment: Environment) -> HostPort {

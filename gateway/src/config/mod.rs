@@ -9,6 +9,7 @@ mod defaults;
 mod duration;
 mod error;
 mod host_port;
+mod upstream;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -22,6 +23,10 @@ pub use self::check::Warning;
 pub use self::error::ConfigError;
 use self::error::{one_line, place};
 pub use self::host_port::{HostPort, NotAHostPort};
+pub(crate) use self::upstream::Common;
+pub use self::upstream::{
+    BinaryUpstream, Http2Upstream, NotAProxy, Proxy, TokenConfig, UpstreamConfig,
+};
 use crate::contract::Mode;
 
 /// Everything the operator decides.
@@ -180,7 +185,7 @@ impl AppConfig {
     pub fn new(
         topic: impl Into<String>,
         environment: Environment,
-        upstream: UpstreamConfig,
+        upstream: impl Into<UpstreamConfig>,
     ) -> Self {
         Self {
             topic: topic.into(),
@@ -189,7 +194,7 @@ impl AppConfig {
             answer_wait: defaults::answer_wait(),
             trust_after: defaults::trust_after(),
             probe_interval: defaults::probe_interval(),
-            upstream,
+            upstream: upstream.into(),
         }
     }
 
@@ -216,90 +221,6 @@ pub enum OnReject {
     Continue,
     /// At once, as Apple did, one notification at a time.
     Exact,
-}
-
-/// Where an app's pushes go and its feedback comes from.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct UpstreamConfig {
-    /// The protocol spoken.
-    pub kind: UpstreamKind,
-    /// Where pushes go. Without it Apple's own host for the environment [P-01].
-    pub address: Option<HostPort>,
-    /// Where feedback is read. Without it Apple's own host if `address` is not given either, else nothing is read.
-    pub feedback: Option<HostPort>,
-    /// PEM file with the push certificate that is the login upstream [P-02].
-    pub certificate: PathBuf,
-    /// PEM file with its key; without it the key is looked for in `certificate`.
-    pub key: Option<PathBuf>,
-    /// PEM file with the CAs that vouch for the upstream; without it those of the operating system.
-    pub ca: Option<PathBuf>,
-    /// Silence after a write on a live connection that confirms what was written [P-30].
-    #[serde(default = "defaults::quiet_period", with = "duration")]
-    pub quiet_period: Duration,
-    /// Notifications written and not yet confirmed at most.
-    #[serde(default = "defaults::window")]
-    pub window: usize,
-    /// How long name lookup, connect and handshake may take together.
-    #[serde(default = "defaults::connect_timeout", with = "duration")]
-    pub connect_timeout: Duration,
-    /// How long the upstream may take nothing of what is written before the connection is given up.
-    #[serde(default = "defaults::write_timeout", with = "duration")]
-    pub write_timeout: Duration,
-    /// The first pause between two attempts; each is a random part of a span that doubles.
-    #[serde(default = "defaults::backoff_base", with = "duration")]
-    pub backoff_base: Duration,
-    /// The longest pause between two attempts.
-    #[serde(default = "defaults::backoff_max", with = "duration")]
-    pub backoff_max: Duration,
-    /// How often the feedback service is read; the first time at start.
-    #[serde(default = "defaults::feedback_poll_interval", with = "duration")]
-    pub feedback_poll_interval: Duration,
-}
-
-impl UpstreamConfig {
-    /// A binary upstream with every default; `certificate` may hold the key as well.
-    pub fn binary(certificate: impl Into<PathBuf>, key: Option<PathBuf>) -> Self {
-        Self {
-            kind: UpstreamKind::Binary,
-            address: None,
-            feedback: None,
-            certificate: certificate.into(),
-            key,
-            ca: None,
-            quiet_period: defaults::quiet_period(),
-            window: defaults::window(),
-            connect_timeout: defaults::connect_timeout(),
-            write_timeout: defaults::write_timeout(),
-            backoff_base: defaults::backoff_base(),
-            backoff_max: defaults::backoff_max(),
-            feedback_poll_interval: defaults::feedback_poll_interval(),
-        }
-    }
-
-    /// Where pushes go [P-01].
-    pub fn push_address(&self, environment: Environment) -> HostPort {
-        self.address
-            .clone()
-            .unwrap_or_else(|| defaults::push_address(environment))
-    }
-
-    /// Where feedback is read [P-01]; `None` when a push address is given without one for feedback.
-    pub fn feedback_address(&self, environment: Environment) -> Option<HostPort> {
-        match (&self.feedback, &self.address) {
-            (Some(feedback), _) => Some(feedback.clone()),
-            (None, None) => Some(defaults::feedback_address(environment)),
-            (None, Some(_)) => None,
-        }
-    }
-}
-
-/// The protocol spoken upstream.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum UpstreamKind {
-    /// Apple's binary protocol of 2010 to 2021.
-    Binary,
 }
 
 /// A backend known by the fingerprint of its certificate, which may be expired.
@@ -394,9 +315,7 @@ impl Config {
         self.listen.key.iter_mut().for_each(resolve);
         self.listen.client_ca.iter_mut().for_each(resolve);
         for app in &mut self.apps {
-            resolve(&mut app.upstream.certificate);
-            app.upstream.key.iter_mut().for_each(resolve);
-            app.upstream.ca.iter_mut().for_each(resolve);
+            app.upstream.paths_mut().for_each(resolve);
         }
     }
 }

@@ -8,6 +8,16 @@ fn example() -> Config {
     Config::parse(EXAMPLE).unwrap()
 }
 
+/// The app of the example with a binary upstream.
+const BINARY: usize = 2;
+
+fn binary(config: &mut Config) -> &mut BinaryUpstream {
+    match &mut config.apps[BINARY].upstream {
+        UpstreamConfig::Binary(binary) => binary,
+        UpstreamConfig::Http2(_) => panic!("the example's third app is binary"),
+    }
+}
+
 /// The example with `from` replaced once by `to`, as a file on disk, loaded.
 fn load_with(from: &str, to: &str) -> Result<Config, ConfigError> {
     assert!(EXAMPLE.contains(from), "{from}");
@@ -72,6 +82,12 @@ fn the_example_shows_the_defaults() {
         topic = "t"
         environment = "production"
         [app.upstream]
+        kind = "http2"
+        token = { key = "k", key_id = "i", team_id = "t" }
+        [[app]]
+        topic = "t"
+        environment = "production"
+        [app.upstream]
         kind = "binary"
         certificate = "c"
         "#,
@@ -100,18 +116,38 @@ fn the_example_shows_the_defaults() {
         },
         &listen,
     );
-    let (shown, plain) = (&config.apps[0], &plain.apps[0]);
+    let (UpstreamConfig::Http2(shown), UpstreamConfig::Http2(plain_http2)) =
+        (&config.apps[0].upstream, &plain.apps[0].upstream)
+    else {
+        panic!("the first app's upstream is HTTP/2");
+    };
+    let http2 = UpstreamConfig::Http2(Http2Upstream {
+        address: shown.address.clone(),
+        token: shown.token.clone(),
+        ca: shown.ca.clone(),
+        proxy: shown.proxy.clone(),
+        ..plain_http2.clone()
+    });
     same(
         &AppConfig {
-            topic: shown.topic.clone(),
-            upstream: UpstreamConfig {
-                address: shown.upstream.address.clone(),
-                feedback: shown.upstream.feedback.clone(),
-                certificate: shown.upstream.certificate.clone(),
-                key: shown.upstream.key.clone(),
-                ca: shown.upstream.ca.clone(),
-                ..plain.upstream.clone()
-            },
+            topic: config.apps[0].topic.clone(),
+            upstream: http2,
+            ..plain.apps[0].clone()
+        },
+        &config.apps[0],
+    );
+    let (UpstreamConfig::Binary(shown), UpstreamConfig::Binary(plain)) =
+        (&config.apps[BINARY].upstream, &plain.apps[1].upstream)
+    else {
+        panic!("the last app's upstream is binary");
+    };
+    same(
+        &BinaryUpstream {
+            address: shown.address.clone(),
+            feedback: shown.feedback.clone(),
+            certificate: shown.certificate.clone(),
+            key: shown.key.clone(),
+            ca: shown.ca.clone(),
             ..plain.clone()
         },
         shown,
@@ -120,13 +156,144 @@ fn the_example_shows_the_defaults() {
 
 #[test]
 fn what_is_built_in_code_has_the_defaults_of_the_file() {
-    let upstream = UpstreamConfig::binary("c", None);
-    let built = AppConfig::new("t", Environment::Sandbox, upstream);
-    let read: AppConfig = toml::from_str(
-        "topic = 't'\nenvironment = 'sandbox'\n[upstream]\nkind = 'binary'\ncertificate = 'c'",
-    )
-    .unwrap();
-    assert_eq!(format!("{built:?}"), format!("{read:?}"));
+    let token = TokenConfig {
+        key: "k".into(),
+        key_id: "i".to_owned(),
+        team_id: "t".to_owned(),
+    };
+    for (upstream, text) in [
+        (
+            UpstreamConfig::Binary(BinaryUpstream::new("c", None)),
+            "kind = 'binary'\ncertificate = 'c'",
+        ),
+        (
+            UpstreamConfig::Http2(Http2Upstream::with_certificate("c", Some("k".into()))),
+            "kind = 'http2'\ncertificate = 'c'\nkey = 'k'",
+        ),
+        (
+            UpstreamConfig::Http2(Http2Upstream::with_token(token)),
+            "kind = 'http2'\ntoken = { key = 'k', key_id = 'i', team_id = 't' }",
+        ),
+    ] {
+        let built = AppConfig::new("t", Environment::Sandbox, upstream);
+        let app = format!("topic = 't'\nenvironment = 'sandbox'\n[upstream]\n{text}");
+        let read: AppConfig = toml::from_str(&app).unwrap();
+        assert_eq!(format!("{built:?}"), format!("{read:?}"));
+    }
+}
+
+#[test]
+fn a_key_of_the_other_kind_of_upstream_is_refused() {
+    for (from, to, key) in [
+        (
+            "ping_interval = ",
+            "quiet_period = \"1s\"\nping_interval = ",
+            "quiet_period",
+        ),
+        (
+            "answer_timeout = ",
+            "feedback = \"h:1\"\nanswer_timeout = ",
+            "feedback",
+        ),
+        ("quiet_period = ", "token = {}\nquiet_period = ", "token"),
+    ] {
+        let error = load_with(from, to).unwrap_err().to_string();
+        assert!(error.contains(&format!("unknown field `{key}`")), "{error}");
+        assert!(error.contains("gateway.toml line "), "{error}");
+    }
+}
+
+#[test]
+fn an_http2_upstream_needs_one_login_that_is_whole() {
+    for (from, to, says) in [
+        (
+            "certificate = \"/etc/apns-gateway/com.example.Mail.p12\"",
+            "",
+            "app com.example.Mail (sandbox): no login upstream: set token",
+        ),
+        (
+            "answer_timeout = ",
+            "certificate = \"c\"\nanswer_timeout = ",
+            "token and certificate are both set: leave one out",
+        ),
+        (
+            "answer_timeout = ",
+            "key = \"k\"\nanswer_timeout = ",
+            "key and password_file belong to a certificate",
+        ),
+        (
+            "password_file = ",
+            "key = \"k\"\npassword_file = ",
+            "key and password_file are both set",
+        ),
+        (
+            "key_id = \"ABC123DEFG\"",
+            "key_id = \"AuthKey_ABC123DEFG\"",
+            "token.key_id \"AuthKey_ABC123DEFG\" is not one: it is ten letters and digits",
+        ),
+        (
+            "team_id = \"DEF123GHIJ\"",
+            "team_id = \"\"",
+            "token.team_id \"\" is not one",
+        ),
+        (
+            "certificate = \"/etc/apns-gateway/com.example.Mail.p12\"",
+            "token = { key = \"other.p8\", key_id = \"ABC123DEFG\", team_id = \"DEF123GHIJ\" }\n#",
+            "key and password_file belong to a certificate",
+        ),
+        (
+            "connections_max = 4",
+            "connections_max = 0",
+            "app.upstream.connections_max is 0",
+        ),
+        (
+            "\"http://proxy.example.net:3128\"",
+            "\"proxy.example.net:3128\"",
+            "is not a proxy: write for example",
+        ),
+    ] {
+        let error = load_with(from, to).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    let mut config = example();
+    let mut other = config.apps[0].clone();
+    other.topic = "com.example.Other".to_owned();
+    config.apps.push(other);
+    assert_eq!(
+        config.check().unwrap(),
+        [],
+        "a key serves every app of its team"
+    );
+    let UpstreamConfig::Http2(Http2Upstream { token, .. }) = &mut config.apps[3].upstream else {
+        panic!("it is a copy of the first");
+    };
+    token.as_mut().unwrap().key = "other.p8".into();
+    let error = config.check().unwrap_err().to_string();
+    assert!(
+        error.contains("the key ABC123DEFG of team DEF123GHIJ is two files"),
+        "{error}"
+    );
+}
+
+#[test]
+fn apples_hosts_are_the_default_and_a_certificate_needs_no_key_of_its_own() {
+    let config = example();
+    let sandbox = &config.apps[1];
+    assert_eq!(
+        sandbox
+            .upstream
+            .push_address(Environment::Sandbox)
+            .to_string(),
+        "api.sandbox.push.apple.com:443"
+    );
+    assert_eq!(
+        sandbox
+            .upstream
+            .push_address(Environment::Production)
+            .to_string(),
+        "api.push.apple.com:443"
+    );
 }
 
 #[test]
@@ -201,8 +368,8 @@ fn a_value_that_does_not_fit_is_refused_with_what_to_do() {
         ),
         (
             "kind = \"binary\"",
-            "kind = \"http2\"",
-            "unknown variant `http2`",
+            "kind = \"http3\"",
+            "unknown variant `http3`",
         ),
         ("kind = \"binary\"", "", "missing field `kind`"),
         (
@@ -305,10 +472,19 @@ fn relative_paths_are_relative_to_the_file() {
         config.listen.client_ca,
         Some(folder.path().join("client-ca.pem"))
     );
-    assert_eq!(
-        config.apps[0].upstream.key,
-        Some(folder.path().join("com.example.Mail.key"))
-    );
+    let paths = |app: usize| {
+        let mut upstream = config.apps[app].upstream.clone();
+        let paths: Vec<_> = upstream.paths_mut().map(|path| path.clone()).collect();
+        paths
+    };
+    for (app, names) in [
+        (0, &["AuthKey_ABC123DEFG.p8", "upstream-ca.pem"][..]),
+        (1, &["com.example.Mail.p12", "com.example.Mail.password"]),
+        (2, &["com.example.Chat.pem", "com.example.Chat.key"]),
+    ] {
+        let expected: Vec<_> = names.iter().map(|name| folder.path().join(name)).collect();
+        assert_eq!(paths(app), expected);
+    }
     let absolute = Config::parse(EXAMPLE).map(|mut config| {
         config.resolve_paths(folder.path());
         config.store.path
@@ -322,11 +498,14 @@ fn relative_paths_are_relative_to_the_file() {
 #[test]
 fn apples_closed_hosts_are_the_default_and_worth_a_warning() {
     let mut config = example();
-    let upstream = &mut config.apps[0].upstream;
+    let upstream = binary(&mut config);
     upstream.address = None;
     upstream.feedback = None;
+    let upstream = upstream.clone();
     assert_eq!(
-        upstream.push_address(Environment::Production).to_string(),
+        UpstreamConfig::Binary(upstream.clone())
+            .push_address(Environment::Production)
+            .to_string(),
         "gateway.push.apple.com:2195"
     );
     assert_eq!(
@@ -354,12 +533,12 @@ fn apples_closed_hosts_are_the_default_and_worth_a_warning() {
 #[test]
 fn an_upstream_without_a_feedback_address_is_worth_a_warning() {
     let mut config = example();
-    config.apps[0].upstream.feedback = None;
+    binary(&mut config).feedback = None;
     let warnings = config.check().unwrap();
     assert_eq!(
         warnings,
         [Warning::NoFeedback {
-            topic: "com.example.Mail".to_owned(),
+            topic: "com.example.Chat".to_owned(),
             environment: Environment::Production
         }]
     );

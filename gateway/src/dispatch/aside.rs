@@ -1,12 +1,13 @@
 //! Notifications set aside for a while, and those that wait behind them: pure.
 //!
 //! A notification that cost a connection, or that upstream could not process, is charged an attempt and tried again later.
-//! Until then the later ones to its token wait behind it (order contract, rule 12), and everything else passes.
+//! Until then the later ones to its token wait behind it (order contract, rule 12), and everything else passes. Where many
+//! are under way at once, those to a token that has one under way wait too.
 //!
 //! What is kept here is no more than a view of the store: [`Aside::rewind`] forgets the rows, and paging brings them back.
-//! Only the charges stay.
+//! Only the charges stay, and what is under way.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use apns_proto::Token;
@@ -46,6 +47,16 @@ struct Charge {
     alone: bool,
 }
 
+impl Charge {
+    const fn none(not_before: Instant) -> Self {
+        Self {
+            attempts: [0; Class::ALL.len()],
+            not_before,
+            alone: false,
+        }
+    }
+}
+
 /// The notifications set aside.
 #[derive(Debug)]
 pub(crate) struct Aside {
@@ -54,10 +65,18 @@ pub(crate) struct Aside {
     charges: HashMap<RowId, Charge>,
     /// The charged rows that were paged, each followed by the later ones to its token.
     lines: HashMap<Token, VecDeque<Row>>,
+    /// The lines whose turn comes by itself: when, and the row at their head.
+    agenda: Agenda,
+    /// The same for those whose head has to be sent alone.
+    alone: Agenda,
+    /// Tokens with a notification under way.
+    under_way: HashSet<Token>,
     rows_len: usize,
     /// An instant that has passed.
     born: Instant,
 }
+
+type Agenda = BTreeMap<(Instant, RowId), Token>;
 
 impl Aside {
     /// Pauses between attempts are like those between connections.
@@ -67,6 +86,9 @@ impl Aside {
             max,
             charges: HashMap::new(),
             lines: HashMap::new(),
+            agenda: Agenda::new(),
+            alone: Agenda::new(),
+            under_way: HashSet::new(),
             rows_len: 0,
             born: now,
         }
@@ -80,11 +102,7 @@ impl Aside {
         now: Instant,
         random: f64,
     ) -> Charged {
-        let charge = self.charges.entry(row).or_insert(Charge {
-            attempts: [0; Class::ALL.len()],
-            not_before: now,
-            alone: false,
-        });
+        let charge = self.charges.entry(row).or_insert_with(|| Charge::none(now));
         let attempts = &mut charge.attempts[class as usize];
         *attempts += 1;
         charge.alone |= class == Class::Broke;
@@ -98,48 +116,116 @@ impl Aside {
         }
     }
 
+    /// A notification is not tried again before `not_before`, which costs it nothing.
+    pub(crate) fn delay(&mut self, row: RowId, not_before: Instant) {
+        self.charges
+            .entry(row)
+            .or_insert_with(|| Charge::none(not_before))
+            .not_before = not_before;
+    }
+
     /// A notification just paged: given back if it may go, kept if it is set aside or behind one that is.
     pub(crate) fn pass(&mut self, row: Row) -> Option<Row> {
-        if !self.charges.contains_key(&row.id) && !self.lines.contains_key(&row.token) {
+        let is_behind = self.lines.contains_key(&row.token) || self.under_way.contains(&row.token);
+        if !is_behind && !self.charges.contains_key(&row.id) {
             return Some(row);
         }
+        let token = row.token.clone();
         self.rows_len += 1;
-        self.lines
-            .entry(row.token.clone())
-            .or_default()
-            .push_back(row);
+        self.lines.entry(token.clone()).or_default().push_back(row);
+        if !is_behind {
+            self.enter(&token);
+        }
         None
     }
 
-    /// A notification whose time has come, if there is one. Those that have to be sent alone are passed over unless
-    /// `alone` is theirs to have.
-    pub(crate) fn due(&mut self, now: Instant, alone: bool) -> Option<Due> {
-        let (_, row) = self.heads(alone).find(|&(at, _)| at <= now)?;
+    /// A notification of those given out is under way: those to its token wait for [`Aside::arrived`].
+    pub(crate) fn departed(&mut self, token: &Token) {
+        self.leave(token);
+        self.under_way.insert(token.clone());
+    }
+
+    /// It is no longer.
+    pub(crate) fn arrived(&mut self, token: &Token) {
+        self.under_way.remove(token);
+        self.enter(token);
+    }
+
+    /// One that was under way is to be tried again, before the later ones to its token.
+    pub(crate) fn back(&mut self, row: Row) {
         let token = row.token.clone();
+        self.rows_len += 1;
+        self.lines.entry(token.clone()).or_default().push_front(row);
+        self.arrived(&token);
+    }
+
+    /// A notification whose time has come, if there is one: the one that has waited longest, or the oldest. Those that have
+    /// to be sent alone are passed over unless `alone` is theirs to have.
+    pub(crate) fn due(&mut self, now: Instant, alone: bool) -> Option<Due> {
+        let first = |agenda: &Agenda| {
+            agenda
+                .first_key_value()
+                .map(|(key, token)| (*key, token.clone()))
+        };
+        let (key, token) = [first(&self.agenda), first(&self.alone).filter(|_| alone)]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(key, _)| *key)?;
+        if key.0 > now {
+            return None;
+        }
+        self.leave(&token);
         let line = self.lines.get_mut(&token)?;
         let row = line.pop_front()?;
         if line.is_empty() {
             self.lines.remove(&token);
         }
         self.rows_len -= 1;
+        self.enter(&token);
         let alone = self.charges.get(&row.id).is_some_and(|charge| charge.alone);
         Some(Due { row, alone })
     }
 
     /// When the next one's time comes.
     pub(crate) fn next_due(&self, alone: bool) -> Option<Instant> {
-        self.heads(alone).map(|(at, _)| at).min()
+        let first = |agenda: &Agenda| agenda.first_key_value().map(|(key, _)| key.0);
+        [first(&self.agenda), first(&self.alone).filter(|_| alone)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    /// The head of each line, and when its time comes.
-    fn heads(&self, alone: bool) -> impl Iterator<Item = (Instant, &Row)> {
-        self.lines.values().filter_map(move |line| {
-            let row = line.front()?;
-            match self.charges.get(&row.id) {
-                Some(charge) => (alone || !charge.alone).then_some((charge.not_before, row)),
-                // It only waited behind one that was charged.
-                None => Some((self.born, row)),
-            }
+    /// A line, if there is one for this token, gets its place in the agenda.
+    fn enter(&mut self, token: &Token) {
+        if let Some((key, alone)) = self.place(token) {
+            let agenda = if alone {
+                &mut self.alone
+            } else {
+                &mut self.agenda
+            };
+            agenda.insert(key, token.clone());
+        }
+    }
+
+    /// It loses it.
+    fn leave(&mut self, token: &Token) {
+        if let Some((key, alone)) = self.place(token) {
+            let agenda = if alone {
+                &mut self.alone
+            } else {
+                &mut self.agenda
+            };
+            agenda.remove(&key);
+        }
+    }
+
+    /// Where in the agenda a line belongs, and whether its head has to be sent alone.
+    fn place(&self, token: &Token) -> Option<((Instant, RowId), bool)> {
+        let head = self.lines.get(token)?.front()?.id;
+        Some(match self.charges.get(&head) {
+            Some(charge) => ((charge.not_before, head), charge.alone),
+            // It only waited behind one that was charged.
+            None => ((self.born, head), false),
         })
     }
 
@@ -151,6 +237,8 @@ impl Aside {
     /// Forgets the rows: they are about to be paged again.
     pub(crate) fn rewind(&mut self) {
         self.lines.clear();
+        self.agenda.clear();
+        self.alone.clear();
         self.rows_len = 0;
     }
 
@@ -305,6 +393,66 @@ mod tests {
         assert_eq!(aside.pass(row(1, 1)), None);
         assert_eq!(aside.pass(row(2, 1)), None);
         assert_eq!(drain(&mut aside, now + MAX), [1, 2]);
+    }
+
+    #[test]
+    fn the_later_ones_to_a_token_that_has_one_under_way_wait_for_it_and_no_others_do() {
+        let (mut aside, now) = aside();
+        let first = aside.pass(row(1, 1)).unwrap();
+        aside.departed(&first.token);
+        assert_eq!(aside.pass(row(2, 1)), None);
+        assert_eq!(aside.pass(row(3, 2)), Some(row(3, 2)), "another token");
+        assert_eq!(aside.pass(row(4, 1)), None);
+        assert_eq!((aside.due(now, true), aside.next_due(true)), (None, None));
+
+        aside.arrived(&first.token);
+        let second = aside.due(now, false).unwrap().row;
+        assert_eq!(second, row(2, 1));
+        aside.departed(&second.token);
+        assert_eq!(aside.due(now, true), None, "one at a time");
+        aside.arrived(&second.token);
+        assert_eq!(drain(&mut aside, now), [4]);
+        assert_eq!(aside.pass(row(5, 1)), Some(row(5, 1)));
+    }
+
+    #[test]
+    fn one_that_comes_back_goes_before_the_later_ones_to_its_token_when_its_pause_is_over() {
+        let (mut aside, now) = aside();
+        for serial in [1, 2] {
+            let sent = aside.pass(row(serial, serial as u8)).unwrap();
+            aside.departed(&sent.token);
+        }
+        assert_eq!(aside.pass(row(3, 1)), None);
+        aside.delay(RowId::fake(1), now + BASE);
+        aside.back(row(1, 1));
+        aside.back(row(2, 2));
+        assert_eq!(aside.pass(row(4, 1)), None);
+        assert_eq!(drain(&mut aside, now), [2]);
+        assert_eq!(aside.next_due(false), Some(now + BASE));
+        assert_eq!(drain(&mut aside, now + BASE), [1, 3, 4]);
+    }
+
+    #[test]
+    fn what_is_under_way_is_not_forgotten_with_the_rows() {
+        let (mut aside, now) = aside();
+        let sent = aside.pass(row(1, 1)).unwrap();
+        aside.departed(&sent.token);
+        aside.pass(row(2, 1));
+        aside.rewind();
+        assert_eq!(aside.pass(row(2, 1)), None);
+        assert_eq!(aside.due(now, true), None);
+        aside.arrived(&sent.token);
+        assert_eq!(drain(&mut aside, now), [2]);
+    }
+
+    #[test]
+    fn of_those_that_are_due_the_oldest_goes_first() {
+        let (mut aside, now) = aside();
+        for serial in [3, 1, 2] {
+            aside.delay(RowId::fake(serial), now);
+            aside.pass(row(serial, serial as u8));
+        }
+        assert_eq!(drain(&mut aside, now), [1, 2, 3]);
     }
 
     #[test]

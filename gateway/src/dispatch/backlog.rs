@@ -37,7 +37,7 @@ pub(super) struct Backlog {
 
 impl Backlog {
     pub(super) fn new(app: Arc<App>, config: &AppConfig, shared: &Shared) -> Self {
-        let upstream = &config.upstream;
+        let upstream = config.upstream.common();
         let now = Instant::now();
         let store = shared.store.clone();
         // An app that was on hold before the restart is tried at once: somebody may have seen to it.
@@ -102,10 +102,10 @@ impl Backlog {
         }
     }
 
-    /// Asks for the next page, if it is time.
-    pub(super) fn fetch(&mut self) {
-        // A page from the oldest row on has to see every settlement: what a probe delivered would be in it otherwise.
-        let is_late = self.stock.is_rewound() && self.settling.len() > 0;
+    /// Asks for the next page, if it is time; `in_flight` rows are on their way that a page from the oldest row on would have.
+    pub(super) fn fetch(&mut self, in_flight: usize) {
+        // For the same reason it has to see every settlement: what a probe delivered would be in it otherwise.
+        let is_late = self.stock.is_rewound() && self.settling.len() + in_flight > 0;
         if !is_late && !self.aside.is_full() {
             self.stock.fetch();
         }
@@ -180,12 +180,17 @@ impl Backlog {
         self.settling.finish().await
     }
 
+    /// Forgets the rows: they will be paged again, from the oldest.
+    pub(super) fn rewind(&mut self) {
+        self.stock.rewind();
+        self.aside.rewind();
+    }
+
     /// Settles all there is, then starts again with the oldest row.
     pub(super) async fn start_again(&mut self) -> Result<(), StoreDown> {
         self.settling.finish().await?;
         self.probe.forget();
-        self.stock.rewind();
-        self.aside.rewind();
+        self.rewind();
         Ok(())
     }
 }

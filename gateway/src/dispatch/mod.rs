@@ -1,135 +1,82 @@
 //! One task per app: from the store upstream, and what became of it back into the store.
 //!
 //! ```text
-//! store ──page──▶ stock ──▶ aside? ──▶ link (upstream) ──confirmed, refused──▶ settling ──▶ store
+//! store ──page──▶ stock ──▶ aside? ──▶ upstream ──confirmed, answered, refused──▶ settling ──▶ store
 //! ```
 //!
-//! The store is the only truth. When a connection ends, everything in memory is thrown away and the unsettled rows are paged
-//! again from the oldest: exactly those the upstream did not take, in the order in which they were accepted. What has to be
-//! settled is settled before that.
-//!
-//! Three cases send one notification alone, on a connection that was quiet before: it is the last that is suspected of
-//! breaking the upstream, it has cost a connection before, or the app is on hold and probes. A bare close then says something
-//! about it.
+//! The store is the only truth. What every upstream needs is the [`Backlog`]; how one is driven is the business of its kind:
+//! [`Binary`] or [`Http2`].
 
 mod aside;
 mod backlog;
-mod drive;
+mod binary;
+mod http2;
 mod settling;
 mod stock;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, error, info, info_span, warn};
+use tracing::{Instrument, Span, info_span};
 
 use self::backlog::Backlog;
+use self::binary::Binary;
+use self::http2::Http2;
 use crate::app::App;
-use crate::config::AppConfig;
+use crate::config::UpstreamConfig;
+use crate::setup::AppSetup;
 use crate::shared::Shared;
-use crate::store::{Row, StoreDown};
-use crate::upstream::binary::Link;
-use crate::upstream::connect::{ConnectError, Connector};
-use crate::upstream::schedule::{Ended, Schedule};
+use crate::store::StoreDown;
+use crate::upstream::connect::Connector;
 
 /// What an app's pushes go through.
 pub(crate) struct Dispatcher {
-    backlog: Backlog,
-    connector: Connector,
-    quiet: Duration,
-    window: usize,
-    schedule: Schedule,
-    lone: Option<Lone>,
-    /// A notification that has to be sent alone gets its turn only when others had theirs in between.
-    lone_turn: bool,
+    driver: Driver,
+    span: Span,
 }
 
-/// A notification that is sent alone.
-struct Lone {
-    row: Row,
-    /// For an app on hold: the outcome is not held against the notification.
-    probe: bool,
-    sent: bool,
+enum Driver {
+    Binary(Box<Binary>),
+    Http2(Box<Http2>),
 }
 
 impl Dispatcher {
     pub(crate) fn new(
         app: Arc<App>,
-        config: &AppConfig,
+        setup: &AppSetup,
         connector: Connector,
         shared: &Shared,
     ) -> Self {
-        let upstream = &config.upstream;
-        Self {
-            backlog: Backlog::new(app, config, shared),
-            connector,
-            quiet: upstream.quiet_period,
-            window: upstream.window,
-            schedule: Schedule::new(upstream.backoff_base, upstream.backoff_max),
-            lone: None,
-            lone_turn: true,
-        }
+        let span =
+            info_span!("upstream", app.topic, %app.environment, address = %connector.address);
+        let backlog = Backlog::new(app, &setup.config, shared);
+        let driver = match &setup.config.upstream {
+            UpstreamConfig::Binary(upstream) => {
+                Driver::Binary(Box::new(Binary::new(backlog, upstream, connector)))
+            }
+            UpstreamConfig::Http2(upstream) => {
+                let http2 = Http2::new(
+                    backlog,
+                    upstream,
+                    connector,
+                    setup.envelope(shared.store.installation()),
+                    setup.token.clone(),
+                );
+                Driver::Http2(Box::new(http2))
+            }
+        };
+        Self { driver, span }
     }
 
     /// Sends until told to stop; then waits for what is on its way.
-    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), StoreDown> {
-        let App {
-            topic, environment, ..
-        } = &*self.backlog.app;
-        let span = info_span!("upstream", topic, %environment, address = %self.connector.address);
-        async {
-            while let Some(link) = self.connect(&stop).await? {
-                self.drive(link, &stop).await?;
+    pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), StoreDown> {
+        let Self { driver, span } = self;
+        let running = async {
+            match driver {
+                Driver::Binary(binary) => binary.run(stop).await,
+                Driver::Http2(http2) => http2.run(stop).await,
             }
-            Ok(())
-        }
-        .instrument(span)
-        .await
-    }
-
-    /// The next connection; `None`: it is time to stop.
-    async fn connect(&mut self, stop: &CancellationToken) -> Result<Option<Link>, StoreDown> {
-        loop {
-            let attempt = async {
-                sleep(self.schedule.pause(fastrand::f64())).await;
-                self.connector.connect().await
-            };
-            let Some(connected) = stop.run_until_cancelled(attempt).await else {
-                return Ok(None);
-            };
-            let problem = match connected {
-                Ok(stream) => {
-                    info!("connected");
-                    self.backlog.counters.upstream_connections.add(1);
-                    return Ok(Some(Link::new(
-                        stream,
-                        self.quiet,
-                        self.window,
-                        self.connector.write_timeout,
-                    )));
-                }
-                Err(problem) => problem,
-            };
-            self.backlog.counters.upstream_failures.add(1);
-            self.schedule.ended(Ended::Unreachable);
-            let source = std::error::Error::source(&problem);
-            match problem {
-                ConnectError::Refused(alert) => self.refused(alert).await?,
-                ConnectError::Own(_) => error!(%problem, "not connected: someone must act"),
-                _ => warn!(%problem, source, "not connected"),
-            }
-        }
-    }
-
-    /// Upstream does not take our certificate: that is no notification's fault, and someone must act.
-    async fn refused(
-        &mut self,
-        alert: tokio_rustls::rustls::AlertDescription,
-    ) -> Result<(), StoreDown> {
-        warn!(?alert, "the upstream refuses our certificate");
-        let reason = format!("the upstream refuses the app's certificate (alert {alert:?})");
-        self.backlog.hold(reason).await
+        };
+        running.instrument(span).await
     }
 }

@@ -1,4 +1,4 @@
-//! Connecting to an upstream: name, TCP, TLS, all under one deadline.
+//! Connecting to an upstream: name, TCP, a proxy's tunnel where there is one, TLS, all under one deadline.
 
 use std::io;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use thiserror::Error;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -13,17 +14,22 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, AlertDescription, ClientConfig};
 
-use crate::config::HostPort;
+use crate::config::{HostPort, Proxy};
 use crate::own::OwnListeners;
 
 /// What the kernel may hold of our writes; Linux keeps twice as much for its own bookkeeping. Bytes in there look
 /// written to us: should the connection break, this bounds what may have been lost unseen.
 const SEND_BUFFER_LEN: u32 = 64 * 1024;
 
+/// Bytes of a proxy's answer that are read.
+const PROXY_HEAD_LEN_MAX: usize = 8 * 1024;
+
 /// One address to connect to, with everything that takes.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
     pub(crate) address: HostPort,
+    /// Who is asked for a tunnel there; then the name is looked up by that one.
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) tls: Arc<ClientConfig>,
     pub(crate) own: OwnListeners,
     pub(crate) timeout: Duration,
@@ -44,6 +50,8 @@ pub(crate) enum ConnectError {
     Own(std::net::SocketAddr),
     #[error("no connection")]
     Tcp(#[source] io::Error),
+    #[error("the proxy {proxy} opens no tunnel: {answer}")]
+    Proxy { proxy: Proxy, answer: String },
     #[error("the upstream's certificate cannot be checked against this name")]
     Name,
     /// An alert that is about who we are.
@@ -51,6 +59,10 @@ pub(crate) enum ConnectError {
     Refused(AlertDescription),
     #[error("the TLS handshake failed")]
     Tls(#[source] io::Error),
+    #[error("the upstream does not speak HTTP/2")]
+    NotHttp2,
+    #[error("HTTP/2 could not begin")]
+    Http2(#[source] h2::Error),
 }
 
 impl Connector {
@@ -64,12 +76,15 @@ impl Connector {
     async fn connect_in_time(&self) -> Result<TlsStream<TcpStream>, ConnectError> {
         let name =
             ServerName::try_from(self.address.host().to_owned()).map_err(|_| ConnectError::Name)?;
-        let socket = self.connect_tcp().await?;
+        let mut socket = self.connect_tcp().await?;
         apns_net::socket::tune(&socket).map_err(ConnectError::Tcp)?;
         #[cfg(target_os = "linux")]
         SockRef::from(&socket)
             .set_tcp_user_timeout(Some(self.write_timeout))
             .map_err(ConnectError::Tcp)?;
+        if let Some(proxy) = &self.proxy {
+            self.open_tunnel(&mut socket, proxy).await?;
+        }
         TlsConnector::from(Arc::clone(&self.tls))
             .connect(name, socket)
             .await
@@ -79,8 +94,45 @@ impl Connector {
             })
     }
 
+    /// Whom a TCP connection is made to.
+    fn peer(&self) -> (&str, u16) {
+        let peer = self.proxy.as_ref().map_or(&self.address, |proxy| &proxy.0);
+        (peer.host(), peer.port())
+    }
+
+    /// Asks the proxy for a tunnel to the upstream (RFC 9110, 9.3.6).
+    async fn open_tunnel(&self, socket: &mut TcpStream, proxy: &Proxy) -> Result<(), ConnectError> {
+        let address = &self.address;
+        let request = format!("CONNECT {address} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        let refused = |answer: &str| ConnectError::Proxy {
+            proxy: proxy.clone(),
+            answer: answer.to_owned(),
+        };
+        socket
+            .write_all(request.as_bytes())
+            .await
+            .map_err(ConnectError::Tcp)?;
+        // Byte by byte: what follows the head belongs to TLS, and this happens once a connection.
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            if head.len() == PROXY_HEAD_LEN_MAX {
+                return Err(refused("its answer does not end"));
+            }
+            head.push(socket.read_u8().await.map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => refused("it closed the connection"),
+                _ => ConnectError::Tcp(error),
+            })?);
+        }
+        let head = String::from_utf8_lossy(&head);
+        let status = head.lines().next().unwrap_or_default();
+        match status.split(' ').nth(1) {
+            Some(code) if code.len() == 3 && code.starts_with('2') => Ok(()),
+            _ => Err(refused(status)),
+        }
+    }
+
     async fn connect_tcp(&self) -> Result<TcpStream, ConnectError> {
-        let addresses = lookup_host((self.address.host(), self.address.port()))
+        let addresses = lookup_host(self.peer())
             .await
             .map_err(ConnectError::Lookup)?;
         let mut outcome = Err(ConnectError::NoAddress);
@@ -106,11 +158,7 @@ impl Connector {
 
     /// An address of ours that the name leads to, as far as that can be found out now.
     pub(crate) async fn own_address(&self) -> Option<std::net::SocketAddr> {
-        let addresses = timeout(
-            self.timeout,
-            lookup_host((self.address.host(), self.address.port())),
-        )
-        .await;
+        let addresses = timeout(self.timeout, lookup_host(self.peer())).await;
         addresses
             .ok()?
             .ok()?

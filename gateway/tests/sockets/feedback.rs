@@ -57,7 +57,7 @@ async fn what_the_upstream_lists_is_served_to_a_backend_once() {
 #[tokio::test]
 async fn the_list_is_read_again_at_every_interval_and_only_what_is_new_is_served_again() {
     let bench = Bench::with(|config| {
-        config.apps[0].upstream.feedback_poll_interval = Duration::from_millis(50);
+        binary(config).feedback_poll_interval = Duration::from_millis(50);
     })
     .await;
     serve(&bench, &[tuple(1, 1), tuple(1, 2)]).await;
@@ -142,7 +142,7 @@ async fn each_backend_has_its_own_place_in_the_list() {
 #[tokio::test]
 async fn a_feedback_service_that_is_away_is_asked_again_soon() {
     let bench = Bench::with(|config| {
-        config.apps[0].upstream.feedback_poll_interval = Duration::from_millis(200);
+        binary(config).feedback_poll_interval = Duration::from_millis(200);
     })
     .await;
     bench.feedback.turn_away().await;

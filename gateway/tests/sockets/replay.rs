@@ -34,7 +34,7 @@ async fn a_notification_goes_upstream_as_it_came_and_is_delivered_by_silence() {
 #[tokio::test]
 async fn nothing_counts_as_delivered_before_the_quiet_period_is_over() {
     let bench = Bench::with(|config| {
-        config.apps[0].upstream.quiet_period = Duration::from_secs(3_600);
+        binary(config).quiet_period = Duration::from_secs(3_600);
     })
     .await;
     let mut peer = bench.upstream.accept().await;
@@ -169,7 +169,7 @@ async fn a_bad_token_is_answered_the_next_time_and_what_is_behind_it_is_dropped(
 #[tokio::test]
 async fn what_the_upstream_cannot_process_now_holds_back_its_token_and_nobody_else() {
     let bench = Bench::with(|config| {
-        let upstream = &mut config.apps[0].upstream;
+        let upstream = binary(config);
         upstream.backoff_base = Duration::from_millis(500);
         upstream.backoff_max = Duration::from_millis(500);
     })
@@ -231,7 +231,7 @@ async fn a_restart_goes_on_where_the_last_run_ended() {
     bench.stop().await;
     // Attempts of the last run may still lie in the upstream's queue.
     let later = Upstream::new(&bench.authority).await;
-    bench.config.apps[0].upstream.address = Some(later.address.into());
+    binary(&mut bench.config).address = Some(later.address.into());
     bench.run().await;
     let mut peer = later.accept().await;
     assert_eq!(peer.names(3).await, [1, 2, 3]);

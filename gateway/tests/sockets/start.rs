@@ -84,7 +84,7 @@ async fn a_bad_config_a_missing_file_and_a_port_in_use_are_one_line_and_the_righ
     assert!(line.contains(&address) && line.contains("in use"), "{line}");
 
     let mut config = bench.config.clone();
-    config.apps[0].upstream.certificate = folder.join("missing.pem");
+    binary(&mut config).certificate = folder.join("missing.pem");
     let path = write(folder, &config);
     for command in ["run", "check-config"] {
         let (code, line) = complaint(&gateway(&[command, "--config", &path]));
@@ -110,8 +110,8 @@ async fn a_config_in_order_is_said_to_be_so_and_one_for_apple_is_warned_about() 
     assert!(String::from_utf8_lossy(&output.stdout).contains("is in order"));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 
-    config.apps[0].upstream.address = None;
-    config.apps[0].upstream.feedback = None;
+    binary(&mut config).address = None;
+    binary(&mut config).feedback = None;
     let output = gateway(&[
         "check-config",
         "--config",
@@ -133,7 +133,7 @@ async fn an_upstream_that_leads_back_here_is_refused() {
     for (listen, feedback) in [(own, false), (own, true), (wildcard, false)] {
         let mut bench = Bench::prepare().await;
         bench.config.listen.production.as_mut().unwrap().backend = listen;
-        let upstream = &mut bench.config.apps[0].upstream;
+        let upstream = binary(&mut bench.config);
         let address = format!("localhost:{}", own.port()).parse().unwrap();
         *if feedback {
             &mut upstream.feedback
@@ -183,7 +183,7 @@ async fn an_upstream_certificate_for_another_app_is_refused() {
     let mut bench = Bench::prepare().await;
     let path = bench.folder.path().join("other.pem");
     fs::write(&path, bench.authority.push("com.example.Other")).unwrap();
-    bench.config.apps[0].upstream.certificate = path;
+    binary(&mut bench.config).certificate = path;
     let error = refused(&mut bench).await;
     assert_eq!(error.exit_code(), 78);
     assert!(

@@ -10,7 +10,7 @@ use crate::support::*;
 #[tokio::test]
 async fn an_upstream_that_breaks_at_once_is_not_hammered() {
     let bench = Bench::with(|config| {
-        let upstream = &mut config.apps[0].upstream;
+        let upstream = binary(config);
         upstream.backoff_base = Duration::from_millis(100);
         upstream.backoff_max = Duration::from_secs(60);
     })
@@ -160,7 +160,7 @@ async fn an_upstream_that_refuses_our_certificate_holds_the_app_until_it_takes_i
     let mut bench = Bench::prepare().await;
     // Trusts nobody, so the alert is unknown_ca.
     let refusing = Upstream::with(&bench.authority, ClientPolicy::default()).await;
-    bench.config.apps[0].upstream.address = Some(refusing.address.into());
+    binary(&mut bench.config).address = Some(refusing.address.into());
     bench.run().await;
     let mut backend = bench.backend().await;
     backend.push([1]).await;
@@ -185,8 +185,7 @@ async fn an_upstream_that_refuses_our_certificate_holds_the_app_until_it_takes_i
 async fn an_upstream_that_takes_nothing_is_given_up_and_its_notifications_go_to_the_next_connection()
  {
     let bench =
-        Bench::with(|config| config.apps[0].upstream.write_timeout = Duration::from_millis(300))
-            .await;
+        Bench::with(|config| binary(config).write_timeout = Duration::from_millis(300)).await;
     let stalled = bench.upstream.accept().await;
     let mut backend = bench.backend().await;
     // More than the kernel's buffers on the way hold.

@@ -54,6 +54,8 @@ struct Shared {
     /// Whose SETTINGS are not acknowledged, oldest first.
     unacknowledged: VecDeque<Author>,
     goaway: Option<GoAway>,
+    /// What the socket said when it could not be read any more.
+    broken: Option<io::Error>,
     /// Whoever drives the connection.
     waker: Option<Waker>,
     /// Bytes the socket has taken, ours and the library's.
@@ -200,6 +202,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Tap<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let read = this.poll_read_between(cx, buf);
+        read.map_err(|error| {
+            let words = io::Error::new(error.kind(), error.to_string());
+            lock(&this.shared).broken = Some(error);
+            words
+        })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Tap<S> {
+    /// Reads; before that, and while that takes, puts in what waits for it.
+    fn poll_read_between(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self;
         // Whoever reads drives the connection: what is put in while it is idle goes out from here. If that has to wait, reading has not.
         if let Poll::Ready(Err(error)) = this.poll_inject(cx) {
             return Poll::Ready(Err(error));
@@ -347,6 +366,12 @@ impl TapHandle {
     #[must_use]
     pub fn goaway(&self) -> Option<GoAway> {
         lock(&self.shared).goaway.clone()
+    }
+
+    /// The error that ended reading, once, as the socket gave it: the library keeps no more than its words.
+    #[must_use]
+    pub fn take_error(&self) -> Option<io::Error> {
+        lock(&self.shared).broken.take()
     }
 
     /// Whether the peer goes by the settings announced to it: it has acknowledged all that were sent, and none waits to be.

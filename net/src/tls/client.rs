@@ -54,6 +54,23 @@ pub fn client_config(
     identity: Option<&Identity>,
     roots: Roots,
 ) -> Result<Arc<ClientConfig>, TlsError> {
+    config(identity, roots).map(Arc::new)
+}
+
+/// The same for HTTP/2 [H-01]: `h2` is the one protocol offered (ALPN).
+///
+/// # Errors
+/// As [`client_config`].
+pub fn http2_client_config(
+    identity: Option<&Identity>,
+    roots: Roots,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let mut config = config(identity, roots)?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn config(identity: Option<&Identity>, roots: Roots) -> Result<ClientConfig, TlsError> {
     let provider = super::provider();
     let verifier =
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots.load()?), Arc::clone(provider))
@@ -68,5 +85,5 @@ pub fn client_config(
         None => builder.with_no_client_auth(),
     };
     config.resumption = Resumption::disabled();
-    Ok(Arc::new(config))
+    Ok(config)
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
-pub use client::{Roots, client_config};
+pub use client::{Roots, client_config, http2_client_config};
 pub use policy::{Amend, ClientPolicy, Refusal, Terms};
 pub use server::{TlsVersions, http2_server_config, server_config};
 

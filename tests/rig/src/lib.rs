@@ -21,17 +21,20 @@ use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use apns_certs::Minted;
+use apns_certs::portal::Portal;
+use apns_certs::{DEFAULT_TEAM, Minted};
 use apns_gateway::Gateway;
 use apns_gateway::config::{
-    Addresses, AppConfig, BackendConfig, Config, ListenConfig, UpstreamConfig,
+    Addresses, AppConfig, BackendConfig, BinaryUpstream, Config, Http2Upstream, ListenConfig,
+    TokenConfig, UpstreamConfig,
 };
 use apns_net::credentials::{Environment, Pin};
 use apns_simulator::Simulator;
 use apns_simulator::event::What;
+use apns_simulator::provider_api::ProviderKey;
 use tempfile::TempDir;
 
 use crate::certificates::{TOPIC, certificates, login};
@@ -41,11 +44,25 @@ use crate::phone::RigPhone;
 use crate::provider::{Ending, Provider};
 use crate::proxy::Proxy;
 
+/// What the gateway speaks with the simulator, and how it logs in there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Upstream {
+    /// Apple's original protocol, with a certificate.
+    #[default]
+    Binary,
+    /// Today's, with a provider token.
+    Http2Token,
+    /// Today's, with a certificate.
+    Http2Certificate,
+}
+
 /// What differs between tests. Everything else is one way for all.
 #[derive(Clone, Debug)]
 pub struct Knobs {
     /// Phones, each with two push apps.
     pub phones: usize,
+    /// Which of the simulator's ports the gateway pushes to.
+    pub upstream: Upstream,
     /// The gateway's, towards the simulator.
     pub quiet_period: Duration,
     /// Deliveries before a bad token is believed; 0 believes at once.
@@ -66,6 +83,7 @@ impl Default for Knobs {
     fn default() -> Self {
         Self {
             phones: 1,
+            upstream: Upstream::Binary,
             quiet_period: Duration::from_millis(150),
             trust_after: 0,
             window: 5_000,
@@ -122,7 +140,11 @@ impl Rig {
         for number in 0..knobs.phones {
             phones.push(RigPhone::start(&format!("iPhone {number}"), simulator.courier()).await);
         }
-        let upstream = Proxy::start_with(simulator.binary(), knobs.upstream_receive_buffer).await;
+        let port = match knobs.upstream {
+            Upstream::Binary => simulator.binary(),
+            Upstream::Http2Token | Upstream::Http2Certificate => simulator.http2(),
+        };
+        let upstream = Proxy::start_with(port, knobs.upstream_receive_buffer).await;
         let store = folder.path().join("gateway.sqlite");
         let mut rig = Self {
             knobs,
@@ -148,17 +170,16 @@ impl Rig {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let ca = self.folder.path().join("ca.pem");
         std::fs::write(&ca, all.ca.cert_pem()).expect("the folder can be written");
-        let (certificate, key) = self.write(&all.upstream, "upstream");
-        let upstream = UpstreamConfig {
-            address: Some(self.upstream.address().into()),
-            feedback: Some(self.simulator.feedback().into()),
-            ca: Some(ca.clone()),
-            quiet_period: self.knobs.quiet_period,
-            window: self.knobs.window,
-            feedback_poll_interval: self.knobs.feedback_poll_interval,
-            backoff_base: Duration::from_millis(20),
-            backoff_max: Duration::from_millis(200),
-            ..UpstreamConfig::binary(certificate, key)
+        let upstream = match self.knobs.upstream {
+            Upstream::Binary => UpstreamConfig::from(self.binary(&ca)),
+            Upstream::Http2Token => self
+                .http2(&ca, Http2Upstream::with_token(self.provider_key()))
+                .into(),
+            Upstream::Http2Certificate => {
+                let (certificate, key) = self.write(&all.upstream, "upstream");
+                let login = Http2Upstream::with_certificate(certificate, key);
+                self.http2(&ca, login).into()
+            }
         };
         let mut app = AppConfig::new(TOPIC, Environment::Production, upstream);
         app.trust_after = self.knobs.trust_after;
@@ -183,6 +204,79 @@ impl Rig {
         config
     }
 
+    fn binary(&self, ca: &Path) -> BinaryUpstream {
+        let (certificate, key) = self.write(&certificates().upstream, "upstream");
+        BinaryUpstream {
+            address: Some(self.upstream.address().into()),
+            feedback: Some(self.simulator.feedback().into()),
+            ca: Some(ca.to_owned()),
+            quiet_period: self.knobs.quiet_period,
+            window: self.knobs.window,
+            feedback_poll_interval: self.knobs.feedback_poll_interval,
+            backoff_base: Duration::from_millis(20),
+            backoff_max: Duration::from_millis(200),
+            ..BinaryUpstream::new(certificate, key)
+        }
+    }
+
+    fn http2(&self, ca: &Path, login: Http2Upstream) -> Http2Upstream {
+        Http2Upstream {
+            address: Some(self.upstream.address().into()),
+            ca: Some(ca.to_owned()),
+            window: self.knobs.window,
+            backoff_base: Duration::from_millis(20),
+            backoff_max: Duration::from_millis(200),
+            ..login
+        }
+    }
+
+    /// A key that the portal has made: the simulator knows its public half, the private one is a file.
+    fn provider_key(&self) -> TokenConfig {
+        let mut portal = Portal::default();
+        let made = portal
+            .create_key("rig", SystemTime::now())
+            .expect("a key can be made");
+        let known = ProviderKey::from_portal(&portal.keys()[0], DEFAULT_TEAM)
+            .expect("the portal keeps keys in base64");
+        self.simulator
+            .world(|world, _| world.add_provider_key(known));
+        let key = self
+            .folder
+            .path()
+            .join(format!("AuthKey_{}.p8", made.key_id));
+        std::fs::write(&key, &made.key_pem).expect("the folder can be written");
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("our own file");
+        TokenConfig {
+            key,
+            key_id: made.key_id,
+            team_id: DEFAULT_TEAM.to_owned(),
+        }
+    }
+
+    /// How the gateway's next start reaches a binary upstream.
+    ///
+    /// # Panics
+    ///
+    /// When the rig was started with another.
+    pub fn binary_upstream(&mut self) -> &mut BinaryUpstream {
+        match &mut self.config.apps[0].upstream {
+            UpstreamConfig::Binary(binary) => binary,
+            UpstreamConfig::Http2(_) => panic!("this rig's upstream is HTTP/2"),
+        }
+    }
+
+    /// How the gateway's next start reaches an HTTP/2 upstream.
+    ///
+    /// # Panics
+    ///
+    /// When the rig was started with another.
+    pub fn http2_upstream(&mut self) -> &mut Http2Upstream {
+        match &mut self.config.apps[0].upstream {
+            UpstreamConfig::Http2(http2) => http2,
+            UpstreamConfig::Binary(_) => panic!("this rig's upstream is binary"),
+        }
+    }
+
     /// Writes a certificate and its key into the rig's folder.
     ///
     /// # Panics
@@ -199,7 +293,7 @@ impl Rig {
 
     /// The rig's folder.
     #[must_use]
-    pub fn folder(&self) -> &std::path::Path {
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 

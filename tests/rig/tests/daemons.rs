@@ -228,7 +228,8 @@ fn is_log(line: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_started_says_so_in_one_line_and_with_the_right_exit_code() {
-    let rig = Rig::prepare(Knobs::default()).await;
+    let mut rig = Rig::prepare(Knobs::default()).await;
+    let key = rig.binary_upstream().key.clone().unwrap();
     let good = rig.config_file();
     let path = |name: &str| rig.folder().join(name).to_str().unwrap().to_owned();
 
@@ -264,13 +265,7 @@ async fn what_cannot_be_started_says_so_in_one_line_and_with_the_right_exit_code
     );
 
     let no_key = path("no-key.toml");
-    let key = rig.config.apps[0]
-        .upstream
-        .key
-        .as_ref()
-        .unwrap()
-        .to_str()
-        .unwrap();
+    let key = key.to_str().unwrap();
     std::fs::write(&no_key, text.replace(key, &path("no-such.key.pem"))).unwrap();
     one_line(
         &run(GATEWAY, &["run", "--config", &no_key]),

@@ -145,7 +145,7 @@ async fn what_a_killed_gateway_had_committed_is_on_the_phone_rejected_or_queued(
     );
 
     // And its successor brings all of it to its end.
-    rig.config.apps[0].upstream.window = 5000;
+    rig.binary_upstream().window = 5000;
     let _gateway = start(&rig).await;
     let (wrong, right): (BTreeSet<_>, BTreeSet<_>) = committed.into_iter().partition(|n| bad(*n));
     rig.settled(|counts| counts.queued == 0).await;

@@ -375,10 +375,7 @@ async fn tokens_that_are_all_bad_are_the_configurations_fault_and_hold_the_app()
     .await;
     // Another APNs, which knows none of our phones: the wrong environment, say.
     let wrong = rig.another_simulator().await;
-    let right = rig.config.apps[0]
-        .upstream
-        .address
-        .replace(wrong.binary().into());
+    let right = rig.binary_upstream().address.replace(wrong.binary().into());
     rig.start_gateway().await;
     let mut backend = rig.backend().await;
     backend.send(&batch(&rig, 1..=30, &[])).await.unwrap();
@@ -398,7 +395,7 @@ async fn tokens_that_are_all_bad_are_the_configurations_fault_and_hold_the_app()
     assert_eq!(rig.ledger.dead_tokens(), [[0; 0]; 0]);
     drop(backend);
 
-    rig.config.apps[0].upstream.address = right;
+    rig.binary_upstream().address = right;
     rig.restart_gateway().await;
     eventually("what was queued", async || {
         each_once(numbers(&rig), 11..=40)

@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use apns_gateway::config::{Addresses, AppConfig, Config, ListenConfig, UpstreamConfig};
+use apns_gateway::config::{
+    Addresses, AppConfig, BinaryUpstream, Config, ListenConfig, UpstreamConfig,
+};
 use apns_gateway::store::Counts;
 use apns_gateway::{Gateway, Handle, StartError};
 use tempfile::TempDir;
@@ -134,6 +136,14 @@ impl Bench {
     }
 }
 
+/// How the upstream of the one app is configured.
+pub(crate) fn binary(config: &mut Config) -> &mut BinaryUpstream {
+    match &mut config.apps[0].upstream {
+        UpstreamConfig::Binary(binary) => binary,
+        UpstreamConfig::Http2(_) => panic!("the bench's upstream is binary"),
+    }
+}
+
 fn config(
     folder: &Path,
     authority: &Authority,
@@ -148,14 +158,14 @@ fn config(
     };
     let ca = file("ca.pem", &authority.pem);
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let upstream = UpstreamConfig {
+    let upstream = BinaryUpstream {
         address: Some(upstream.address.into()),
         feedback: Some(feedback.address.into()),
         ca: Some(ca.clone()),
         quiet_period: QUIET,
         backoff_base: Duration::from_millis(20),
         backoff_max: Duration::from_millis(200),
-        ..UpstreamConfig::binary(file("push.pem", push), None)
+        ..BinaryUpstream::new(file("push.pem", push), None)
     };
     let mut config = Config {
         listen: ListenConfig {

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 pub(crate) use authority::Authority;
 pub(crate) use backend::Backend;
-pub(crate) use bench::Bench;
+pub(crate) use bench::{Bench, binary};
 pub(crate) use frames::{enhanced, enhanced_with, identifier, name, token};
 pub(crate) use upstream::Upstream;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use apns_gateway::config::{
-    Addresses, AppConfig, Config, HostPort, ListenConfig, OnReject, UpstreamConfig,
+    Addresses, AppConfig, BinaryUpstream, Config, HostPort, ListenConfig, OnReject,
 };
 use apns_gateway::{Gateway, Handle};
 use apns_net::credentials::Environment;
@@ -138,13 +138,13 @@ fn gateway_config(
 ) -> anyhow::Result<Config> {
     let set = stage.certificates();
     let host_port = |address: SocketAddr| address.to_string().parse::<HostPort>();
-    let upstream = UpstreamConfig {
+    let upstream = BinaryUpstream {
         address: Some(host_port(stage.simulator().binary())?),
         feedback: Some(host_port(stage.simulator().feedback())?),
         ca: Some(set.ca.clone()),
         quiet_period: Duration::from_millis(300),
         feedback_poll_interval: Duration::from_secs(1),
-        ..UpstreamConfig::binary(&set.provider, Some(set.provider_key.clone()))
+        ..BinaryUpstream::new(&set.provider, Some(set.provider_key.clone()))
     };
     let mut config = Config {
         listen: ListenConfig {

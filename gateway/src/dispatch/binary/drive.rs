@@ -9,10 +9,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::aside::Due;
-use super::backlog::Backlog;
-use super::{Dispatcher, Lone};
+use super::{Binary, Lone};
 use crate::contract::Pushed;
+use crate::dispatch::aside::Due;
+use crate::dispatch::backlog::Backlog;
 use crate::store::StoreDown;
 use crate::upstream::binary::{Bare, End, Event, Link};
 use crate::upstream::schedule::{Closed, Ended};
@@ -21,7 +21,7 @@ use crate::verdict::{Class, Retry, Verdict, When};
 /// What a stop may take beyond a quiet period.
 const STOP_MARGIN: Duration = Duration::from_secs(2);
 
-impl Dispatcher {
+impl Binary {
     /// Sends on a connection until it ends, and settles what became of it.
     pub(super) async fn drive(
         &mut self,
@@ -109,7 +109,7 @@ impl Dispatcher {
                 self.backlog.unsendable(row.id, &error);
             }
         }
-        self.backlog.fetch();
+        self.backlog.fetch(0);
     }
 
     fn may_send_alone(&self) -> bool {

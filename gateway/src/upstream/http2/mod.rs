@@ -1,0 +1,6 @@
+//! Today's APNs [H-01]: provider tokens ([`token`]), one connection ([`connection`]), and as many of them as an app needs
+//! ([`pool`]).
+
+pub(crate) mod connection;
+pub(crate) mod pool;
+pub(crate) mod token;

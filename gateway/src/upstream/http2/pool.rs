@@ -1,0 +1,401 @@
+//! The connections of one app: one that stays open, and more while the streams of all are in use.
+//!
+//! Each attempt looks the name up anew and waits its turn ([`Schedule`]). A connection that said goodbye takes nothing new; what is on it
+//! comes to its end, and what the upstream did not look at is given back at once.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use http::Request;
+use tokio::time::{Instant, sleep};
+use tracing::{debug, info};
+
+use super::connection::{Connection, Ended};
+use crate::call::Call;
+use crate::config::Http2Upstream;
+use crate::counters::Counters;
+use crate::store::Row;
+use crate::upstream::connect::{ConnectError, Connector};
+use crate::upstream::schedule::{self, Closed, Schedule};
+use crate::verdict::Outcome;
+
+/// How long the streams of all connections have to be in use until another one is made.
+const CROWDED_FOR: Duration = Duration::from_millis(200);
+
+/// A connection that lasted so long was no failure, even if nothing was sent on it.
+const SURVIVED: Duration = Duration::from_secs(10);
+
+/// What became of pushes is given out in batches of at most so many.
+const BATCH_LEN_MAX: usize = 1_000;
+
+/// An app's connections and what is on them.
+pub(crate) struct Pool {
+    connector: Connector,
+    connections_max: usize,
+    answer_timeout: Duration,
+    ping_interval: Duration,
+    counters: Arc<Counters>,
+    schedule: Schedule,
+    members: Vec<Member>,
+    /// The number of the next one.
+    next: u64,
+    attempt: Call<Result<Connection, ConnectError>>,
+    exchanges: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>,
+    /// Since when there was no stream for what waits.
+    crowded_since: Option<Instant>,
+}
+
+/// A push on its way.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) row: Row,
+    /// For an app on hold: the outcome is not held against the notification.
+    pub(crate) probe: bool,
+    /// `issued_at` of the provider token it was sent with, if that was its login.
+    pub(crate) token: Option<u64>,
+}
+
+/// What became of it.
+pub(crate) struct Done {
+    pub(crate) sent: Sent,
+    pub(crate) outcome: Outcome,
+    /// The connection it was on.
+    pub(crate) member: u64,
+}
+
+/// What happened.
+pub(crate) enum Event {
+    /// These pushes came to something.
+    Done(Vec<Done>),
+    /// There is another connection.
+    Connected,
+    /// There is none.
+    Unreachable(ConnectError),
+    /// One is over, and nothing is on it any more.
+    Ended(Ended),
+}
+
+/// One connection.
+struct Member {
+    number: u64,
+    connection: Connection,
+    opened: Instant,
+    in_flight: usize,
+    /// Something was answered on it.
+    answered: bool,
+    /// Pushes that were lost with it.
+    lost: usize,
+    /// It takes nothing new.
+    retired: bool,
+    /// It takes nothing but a push that is to be alone on it.
+    reserved: bool,
+    ended: Option<Ended>,
+}
+
+impl Member {
+    fn is_usable(&self) -> bool {
+        !self.retired && self.ended.is_none() && self.connection.is_open()
+    }
+
+    fn has_room(&self) -> bool {
+        !self.reserved && self.is_usable() && self.in_flight < self.connection.streams_max()
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(
+        config: &Http2Upstream,
+        connector: Connector,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            connector,
+            connections_max: config.connections_max,
+            answer_timeout: config.answer_timeout,
+            ping_interval: config.ping_interval,
+            counters,
+            schedule: Schedule::new(config.backoff_base, config.backoff_max),
+            members: Vec::new(),
+            next: 0,
+            attempt: Call::none(),
+            exchanges: FuturesUnordered::new(),
+            crowded_since: None,
+        }
+    }
+
+    /// Pushes on their way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.exchanges.len()
+    }
+
+    /// How many there may be. Where it is one, it goes alone.
+    pub(crate) const fn in_flight_max(&self) -> usize {
+        self.schedule.in_flight_max()
+    }
+
+    /// Whether another push can be sent now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.members.iter().any(Member::has_room)
+    }
+
+    /// Begins to connect, if it is time to. `waiting`: there are pushes that could be sent if there were room.
+    pub(crate) fn grow(&mut self, waiting: bool, now: Instant) {
+        if !waiting || self.has_room() {
+            self.crowded_since = None;
+        } else {
+            self.crowded_since.get_or_insert(now);
+        }
+        if self.attempt.is_under_way() {
+            return;
+        }
+        let usable = self.members.iter().filter(|member| member.is_usable());
+        // One that has not answered yet may be about to take more streams: its peer first wants to know who we are.
+        let (count, news) = usable.fold((0, false), |(count, news), member| {
+            (count + 1, news || !member.answered)
+        });
+        let crowded = self
+            .crowded_since
+            .is_some_and(|since| since + CROWDED_FOR <= now);
+        if count == 0 || (crowded && !news && count < self.connections_max) {
+            let pause = self.schedule.pause(fastrand::f64());
+            let (connector, ping_interval) = (self.connector.clone(), self.ping_interval);
+            self.attempt.start(async move {
+                sleep(pause).await;
+                let stream = connector.connect().await?;
+                if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+                    return Err(ConnectError::NotHttp2);
+                }
+                Connection::start(stream, ping_interval)
+                    .await
+                    .map_err(ConnectError::Http2)
+            });
+        }
+    }
+
+    /// When [`Pool::grow`] may have something to do although nothing happens.
+    pub(crate) fn wake(&self) -> Option<Instant> {
+        let crowded = self.crowded_since.filter(|_| !self.attempt.is_under_way());
+        crowded.map(|since| since + CROWDED_FOR)
+    }
+
+    /// Sends a push on the connection with the fewest; there has to be room.
+    pub(crate) fn send(&mut self, request: Request<()>, sent: Sent) {
+        let member = self
+            .members
+            .iter_mut()
+            .filter(|member| member.has_room())
+            .min_by_key(|member| member.in_flight)
+            .expect("there is room");
+        let answer_by = Instant::now() + self.answer_timeout;
+        self.exchanges.push(member.send(request, sent, answer_by));
+    }
+
+    /// Whether there is a connection for a push that is to be alone on it; if there is not, one is kept free for it.
+    pub(crate) fn has_room_alone(&mut self) -> bool {
+        let Some(member) = self
+            .members
+            .iter_mut()
+            .filter(|member| member.is_usable())
+            .min_by_key(|member| (!member.reserved, member.in_flight))
+        else {
+            return false;
+        };
+        member.reserved = true;
+        member.in_flight == 0
+    }
+
+    /// Sends a push on the connection that was kept free for it. It takes others when this one is done.
+    pub(crate) fn send_alone(&mut self, request: Request<()>, sent: Sent) {
+        let member = self
+            .members
+            .iter_mut()
+            .find(|member| member.reserved && member.in_flight == 0)
+            .expect("there is a connection for it");
+        let answer_by = Instant::now() + self.answer_timeout;
+        self.exchanges.push(member.send(request, sent, answer_by));
+    }
+
+    /// A connection takes nothing new.
+    pub(crate) fn retire(&mut self, number: u64) {
+        if let Some(member) = self.member(number)
+            && !member.retired
+        {
+            debug!(connection = number, "retired");
+            member.retired = true;
+        }
+    }
+
+    fn member(&mut self, number: u64) -> Option<&mut Member> {
+        self.members
+            .iter_mut()
+            .find(|member| member.number == number)
+    }
+
+    /// What happens next. Can be dropped and called again.
+    pub(crate) async fn next(&mut self) -> Event {
+        let Self {
+            attempt,
+            exchanges,
+            members,
+            ..
+        } = self;
+        let happened = tokio::select! {
+            biased;
+            done = batch(exchanges) => Happened::Done(done),
+            member = poll_fn(|cx| poll_over(members, cx)) => Happened::Over(member),
+            attempted = attempt.answer() => Happened::Attempted(attempted),
+        };
+        match happened {
+            Happened::Done(mut done) => {
+                done.iter_mut().for_each(|done| self.note(done));
+                Event::Done(done)
+            }
+            Happened::Over(member) => {
+                let member = self.members.swap_remove(member);
+                Event::Ended(self.over(member))
+            }
+            Happened::Attempted(Ok(connection)) => {
+                info!(connection = self.next, "connected");
+                self.counters.upstream_connections.add(1);
+                self.members.push(Member {
+                    number: self.next,
+                    connection,
+                    opened: Instant::now(),
+                    in_flight: 0,
+                    answered: false,
+                    lost: 0,
+                    retired: false,
+                    reserved: false,
+                    ended: None,
+                });
+                self.next += 1;
+                self.crowded_since = None;
+                Event::Connected
+            }
+            Happened::Attempted(Err(error)) => {
+                self.counters.upstream_failures.add(1);
+                self.schedule.ended(schedule::Ended::Unreachable);
+                Event::Unreachable(error)
+            }
+        }
+    }
+
+    /// Takes note of what became of a push.
+    fn note(&mut self, done: &mut Done) {
+        let number = done.member;
+        let member = self
+            .member(number)
+            .expect("a connection outlives what is on it");
+        member.in_flight -= 1;
+        member.reserved = false;
+        match &mut done.outcome {
+            Outcome::Answered(_) => {
+                member.answered = true;
+                self.schedule.progress(1);
+            }
+            Outcome::Lost { alone } => {
+                *alone = member.lost == 0 && member.in_flight == 0;
+                member.lost += 1;
+            }
+            Outcome::Reset(_) | Outcome::Unprocessed { .. } | Outcome::Unanswered => {}
+        }
+    }
+
+    /// A connection is over.
+    fn over(&mut self, member: Member) -> Ended {
+        let ended = member.ended.unwrap_or_else(|| {
+            // It was retired; its goodbye is waited for, but not here.
+            tokio::spawn(member.connection.close());
+            Ended::Closed
+        });
+        self.schedule.ended(schedule::Ended::Closed(Closed {
+            answered: matches!(ended, Ended::Goodbye(_) | Ended::Closed),
+            progress: member.answered,
+            in_flight: member.lost,
+            survived: member.opened.elapsed() >= SURVIVED,
+        }));
+        ended
+    }
+
+    /// Ends everything. Returns how many pushes had no answer.
+    pub(crate) async fn close(mut self) -> usize {
+        let unanswered = self.exchanges.len();
+        // Resets their streams.
+        self.exchanges.clear();
+        for member in self.members.drain(..) {
+            member.connection.close().await;
+        }
+        unanswered
+    }
+}
+
+impl Member {
+    fn send(
+        &mut self,
+        request: Request<()>,
+        sent: Sent,
+        answer_by: Instant,
+    ) -> Pin<Box<dyn Future<Output = Done> + Send>> {
+        self.in_flight += 1;
+        let number = self.number;
+        let body: Bytes = sent.row.payload.clone();
+        let outcome = self.connection.send(request, body, answer_by);
+        Box::pin(async move {
+            Done {
+                outcome: outcome.await,
+                sent,
+                member: number,
+            }
+        })
+    }
+}
+
+enum Happened {
+    Done(Vec<Done>),
+    /// The connection at this place.
+    Over(usize),
+    Attempted(Result<Connection, ConnectError>),
+}
+
+/// Everything that has come to something, at least one.
+async fn batch(
+    exchanges: &mut FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>,
+) -> Vec<Done> {
+    let mut done = Vec::new();
+    poll_fn(|cx| {
+        while done.len() < BATCH_LEN_MAX
+            && let Poll::Ready(Some(one)) = exchanges.poll_next_unpin(cx)
+        {
+            done.push(one);
+        }
+        if done.is_empty() {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    })
+    .await;
+    done
+}
+
+/// The place of a connection that is over and has nothing on it.
+fn poll_over(members: &mut [Member], cx: &mut Context<'_>) -> Poll<usize> {
+    for (place, member) in members.iter_mut().enumerate() {
+        if member.ended.is_none()
+            && let Poll::Ready(ended) = member.connection.poll_ended(cx)
+        {
+            member.ended = Some(ended);
+        }
+        let idle = member.in_flight == 0;
+        if idle && (member.ended.is_some() || member.retired) {
+            return Poll::Ready(place);
+        }
+    }
+    Poll::Pending
+}
