@@ -68,7 +68,7 @@ pub(super) async fn list(asked: Asked) -> Json<ConnectionList> {
 
 /// Closes a connection
 ///
-/// Without a word, over HTTP/2 with GOAWAY. What is under way gets two seconds.
+/// Without a word, over HTTP/2 with GOAWAY. What is under way has as long as at a shutdown.
 #[utoipa::path(
     delete, path = "/v1/connections/{id}", tag = "connections", params(("id" = u64, Path, description = "The connection")),
     responses((status = 204, description = "It is being closed"))

@@ -37,13 +37,17 @@ impl utoipa::PartialSchema for RuleKeys {
             };
             let mut value = ObjectBuilder::new()
                 .schema_type(kind)
+                .minimum(matches!(key.kind, Kind::Number | Kind::Fraction).then_some(0))
                 .description(Some(key.says));
             if key.name == "action" {
                 value = value.enum_values(Some(ACTIONS.iter().map(|entry| entry.name)));
             }
             keys.property(key.name, value)
         });
-        keys.required("action").into()
+        let no_other = AdditionalProperties::FreeForm(false);
+        keys.required("action")
+            .additional_properties(Some(no_other))
+            .into()
     }
 }
 

@@ -29,7 +29,8 @@ impl utoipa::PartialSchema for KnobsView {
                 .description(Some(knob.decides));
             knobs.property(knob.name, values)
         });
-        knobs.into()
+        let no_other = AdditionalProperties::FreeForm(false);
+        knobs.additional_properties(Some(no_other)).into()
     }
 }
 
