@@ -347,7 +347,7 @@ fn what_is_no_rule_is_told_why() {
         ),
         (
             "action=close,face=courier",
-            "unknown variant `courier`, expected one of `binary`, `feedback`, `http2`",
+            "`face`: unknown variant `courier`, expected one of `binary`, `feedback`, `http2`",
         ),
         (
             "action=latency",

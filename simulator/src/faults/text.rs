@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -185,6 +186,14 @@ impl RuleText {
     }
 }
 
+/// A word that is none of its key's does not say itself whose it is.
+fn one_of<T: DeserializeOwned>(key: &str, said: &Map<String, Value>) -> Result<(), RuleError> {
+    match said.get(key).map(|word| T::deserialize(word)) {
+        Some(Err(error)) => Err(RuleError::Shape(format!("`{key}`: {error}"))),
+        _ => Ok(()),
+    }
+}
+
 fn count(key: &'static str, value: u64) -> Result<NonZeroU64, RuleError> {
     NonZeroU64::new(value).ok_or(RuleError::Range {
         key,
@@ -294,6 +303,8 @@ impl TryFrom<Map<String, Value>> for Rule {
         for (name, value) in &said {
             Key::of(name)?.check(value)?;
         }
+        one_of::<Face>("face", &said)?;
+        one_of::<Moment>("at", &said)?;
         let text: RuleText = serde_json::from_value(Value::Object(said))
             .map_err(|error| RuleError::Shape(error.to_string()))?;
         text.try_into()

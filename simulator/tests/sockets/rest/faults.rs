@@ -122,7 +122,7 @@ async fn a_rule_that_is_none_says_which_key_and_what_is_possible() {
         ),
         (
             json!({"action": "close", "face": "courier"}),
-            "`binary`, `feedback`, `http2`",
+            "`face`: unknown variant `courier`, expected one of `binary`, `feedback`, `http2`",
         ),
         (
             json!({"action": "status"}),
