@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Bench;
+use crate::http2::Client;
 use crate::support::{TOPIC, alert};
 
 #[tokio::test]
@@ -46,6 +47,18 @@ async fn what_a_fault_decided_is_found_by_what_the_client_was_told() {
             "{start}"
         );
     }
+    let client = Client::connect(&bench.scene, Some(&bench.scene.portal.provider())).await;
+    let token = format!("{:0<64}", "ffff031d");
+    let headers = [("apns-topic", TOPIC)];
+    client.post(&token, &headers, &alert("hi")).await;
+    let push = bench
+        .get("/v1/pushes/wait?status=429&reason=TooManyRequests")
+        .await;
+    assert_eq!(
+        (&push["outcome"], &push["fault"], &push["face"]),
+        (&json!("rejected"), &json!("magic token"), &json!("http2"))
+    );
+    assert_eq!(bench.get("/v1/pushes").await["total"], 4, "each once");
 }
 
 #[tokio::test]
