@@ -6,14 +6,17 @@ use std::time::{Duration, Instant};
 use apns_certs::{Ca, KeyKind};
 use apns_net::credentials::Environment::{Production, Sandbox};
 use apns_net::tls::{Roots, client_config};
+use apns_simulator::Timeouts;
 use apns_simulator::event::{Offline, What};
+use bytes::Bytes;
 use http::Request;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::courier::{RawPhone, goes_offline};
 use crate::http2::{Client, Signer, said, seconds_now};
-use crate::support::{Scene, TOPIC, alert, has_received, soon};
+use crate::support::{Scene, TOPIC, alert, dial_narrow, has_received, received, soon};
 
 const BAD_TOKEN: (u16, &str) = (400, r#"{"reason":"BadDeviceToken"}"#);
 
@@ -170,4 +173,57 @@ async fn many_pushes_to_a_phone_with_little_room_all_arrive_in_order() {
     }
     let all: Vec<_> = (0..300).map(alert).collect();
     has_received(&phone, &all).await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_completed_is_cancelled_and_the_connection_goes_on() {
+    let timeouts = Timeouts {
+        frame: Duration::from_millis(200),
+        ..Timeouts::default()
+    };
+    let scene = Scene::set_with(|config| config.timeouts = timeouts).await;
+    let (phone, token) = scene.phone("iPhone").await;
+    let client = Client::connect(&scene, Some(&scene.portal.provider())).await;
+    let uri = format!("https://localhost/3/device/{}", token.to_hex());
+    let request = Request::post(uri).header("apns-topic", TOPIC).body(());
+    let mut send = soon(client.send.clone().ready()).await.unwrap();
+    let (answer, mut body) = send.send_request(request.unwrap(), false).unwrap();
+    body.send_data(Bytes::from_static(b"{"), false).unwrap();
+    let error = soon(answer).await.unwrap_err();
+    assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{error}");
+    let headers = [("apns-topic", TOPIC)];
+    let answer = client
+        .post(&token.to_hex(), &headers, &alert("whole"))
+        .await;
+    assert_eq!(said(&answer), (200, ""));
+    has_received(&phone, &[alert("whole")]).await;
+    assert_eq!(received(&phone), [alert("whole")]);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_hung_up_on() {
+    let timeouts = Timeouts {
+        write: Duration::from_millis(300),
+        ..Timeouts::default()
+    };
+    let scene = Scene::set_with(|config| config.timeouts = timeouts).await;
+    let (address, identity) = (scene.simulator.http2(), scene.portal.provider());
+    let mut stream = dial_narrow(address, &identity, scene.portal.roots()).await;
+    let hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    soon(stream.write_all(hello)).await.unwrap();
+    // Each is to be answered by as many bytes, which nobody reads.
+    let pings = b"\0\0\x08\x06\0\0\0\0\0pingpong".repeat(1_000);
+    let error = soon(async {
+        loop {
+            if let Err(error) = stream.write_all(&pings).await {
+                break error;
+            }
+        }
+    });
+    let error = error.await;
+    let kinds = [
+        std::io::ErrorKind::ConnectionReset,
+        std::io::ErrorKind::BrokenPipe,
+    ];
+    assert!(kinds.contains(&error.kind()), "{error}");
 }

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use apns_net::tls::Roots;
+use apns_proto::courier::Message;
 use apns_simulator::app_server::{AppServer, AppServerConfig, ProviderApp};
 use apns_simulator::event::{Route, What};
 use apns_simulator::phone::{Phone, PhoneEvent, Types};
-use apns_simulator::phone_link::{LinkConfig, PhoneLink};
+use apns_simulator::phone_link::{LinkConfig, PhoneLink, Side};
 use apns_simulator::{Config, Simulator};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -238,4 +239,46 @@ async fn an_app_posts_its_token_is_pushed_to_and_leaves_through_the_feedback_lis
     );
     let (_, list) = http(server.address(), "GET", &format!("{app}/tokens"), "").await;
     assert_eq!(list["tokens"], json!([]));
+}
+
+#[tokio::test]
+async fn a_keepalive_goes_over_the_phones_socket_and_is_answered() {
+    let scene = Scene::set().await;
+    let mut phone = Phone::new("iPhone");
+    phone.install(TOPIC, "Mail", true).unwrap();
+    phone.register(TOPIC, Types::ALL).unwrap();
+    let (reader, mut lines) = mpsc::channel(100);
+    let config = LinkConfig {
+        courier: scene.simulator.courier().into(),
+        identity: scene.portal.device("iPhone"),
+        roots: scene.portal.roots(),
+        app_server: None,
+        events: None,
+        transcript: Some(reader),
+    };
+    let link = PhoneLink::start(phone, config).unwrap();
+    link.token(TOPIC, DEADLINE).await.unwrap();
+    for _ in 0..2 {
+        // Once the last one was answered.
+        soon(async {
+            while !link.with(Phone::keep_alive) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        for wanted in [
+            (Side::Phone, Message::KeepAlive),
+            (Side::Apns, Message::KeepAliveAck),
+        ] {
+            let said = async {
+                loop {
+                    let line = lines.recv().await.unwrap();
+                    if (line.from, line.message) == wanted {
+                        break;
+                    }
+                }
+            };
+            soon(said).await;
+        }
+    }
 }

@@ -90,7 +90,7 @@ impl Connection {
         self.presence.stop()
     }
 
-    /// Serves it to the end; says how it is to be broken, if a fault will have that. `topic` is the certificate's, empty where it names none.
+    /// Serves it to the end; says how it is to be broken, if it is not to be closed in good order. `topic` is the certificate's, empty where it names none.
     pub(super) async fn run(
         &mut self,
         stream: &mut TlsStream<TcpStream>,
@@ -195,6 +195,8 @@ impl Connection {
         }
         match ended {
             Ended::Broken(how) => Some(how),
+            // It would not take a goodbye either.
+            Ended::Stalled(_) => Some(Break::Reset),
             _ => None,
         }
     }
@@ -297,6 +299,7 @@ impl Connection {
         h2: &mut h2::server::Connection<S, Bytes>,
         tap: &TapHandle,
     ) -> Result<(), Ended> {
+        let had_none_open = self.open.is_empty();
         poll_fn(|cx| {
             let ended = loop {
                 match h2.poll_accept(cx) {
@@ -316,6 +319,10 @@ impl Connection {
             }
             if let Some(ended) = ended {
                 return Poll::Ready(Err(ended));
+            }
+            // From now on there is one that can be overdue.
+            if had_none_open && !self.open.is_empty() {
+                return Poll::Ready(Ok(()));
             }
             let blocked_at = tap.blocked_at();
             if blocked_at != self.blocked.map(|(at, _)| at) {
