@@ -43,7 +43,7 @@ const LAST_LINGER: Linger = Linger {
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(
-    stream: TlsStream<TcpStream>,
+    stream: Box<TlsStream<TcpStream>>,
     app: &App,
     backend: Arc<str>,
     voip: bool,
@@ -66,7 +66,7 @@ pub(crate) async fn serve(
 }
 
 struct Backend<'a> {
-    stream: TlsStream<TcpStream>,
+    stream: Box<TlsStream<TcpStream>>,
     app: &'a App,
     name: Arc<str>,
     shared: &'a Shared,

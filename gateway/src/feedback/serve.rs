@@ -30,7 +30,7 @@ const CLOSE: Linger = Linger {
 /// Sends everything behind the backend's cursor, closes, and moves the cursor once the backend has closed too [P-53].
 /// Whatever else happens, the same list is served again.
 pub(crate) async fn serve(
-    mut stream: TlsStream<TcpStream>,
+    mut stream: Box<TlsStream<TcpStream>>,
     app: AppId,
     backend: Arc<str>,
     store: &Store,

@@ -115,8 +115,8 @@ impl Default for Limits {
 /// A connection whose peer proved who it is, or need not.
 #[derive(Debug)]
 pub struct Accepted {
-    /// The connection.
-    pub stream: TlsStream<TcpStream>,
+    /// The connection. Boxed: it is large, and handed on from future to future, each of which would keep room for it.
+    pub stream: Box<TlsStream<TcpStream>>,
     /// Where it comes from.
     pub peer: SocketAddr,
     /// Whose it is. `None` only where the policy lets in who shows no certificate.
@@ -226,7 +226,7 @@ async fn handshake(
         (Ok(Ok(stream)), _) => {
             let certificate = peer_certificate(&stream);
             Some(Accepted {
-                stream,
+                stream: Box::new(stream),
                 peer,
                 certificate,
             })

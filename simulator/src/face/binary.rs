@@ -72,7 +72,7 @@ struct Connection {
     shared: Arc<Shared>,
     timeouts: Timeouts,
     provider: Provider,
-    stream: TlsStream<TcpStream>,
+    stream: Box<TlsStream<TcpStream>>,
     /// Its number among those of this face, for faults.
     number: u64,
     /// What a fault does from the start.

@@ -100,7 +100,7 @@ enum Ended {
 }
 
 impl Connection {
-    async fn run(self, mut stream: TlsStream<TcpStream>) {
+    async fn run(self, mut stream: Box<TlsStream<TcpStream>>) {
         debug!("a phone connected");
         let ended = self
             .converse(&mut stream)

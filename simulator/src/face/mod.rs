@@ -38,7 +38,7 @@ pub(crate) struct Visit {
     pub(crate) shared: Arc<Shared>,
     pub(crate) environment: Environment,
     pub(crate) timeouts: Timeouts,
-    pub(crate) stream: TlsStream<TcpStream>,
+    pub(crate) stream: Box<TlsStream<TcpStream>>,
     pub(crate) peer: SocketAddr,
     /// `None` only over HTTP/2.
     pub(crate) certificate: Option<CertificateInfo>,
