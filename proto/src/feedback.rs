@@ -53,7 +53,7 @@ impl Tuple {
         buf.advance(HEADER_LEN);
         Some(Self {
             timestamp,
-            token: Token::new(buf.split_to(len).freeze()),
+            token: Token::new(buf.split_to(len)),
         })
     }
 }

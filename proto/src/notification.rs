@@ -9,7 +9,7 @@ use crate::{Command, Expiry, Identifier, Priority, Token};
 
 /// A notification as a provider sent it: framed correctly, with a token and a payload of acceptable lengths.
 ///
-/// Token, payload and frame are slices of the buffer it was decoded from. `Debug` shows neither payload nor whole token.
+/// Payload and frame are slices of the buffer it was decoded from. `Debug` shows neither payload nor whole token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Notification {
     /// Which of the three layouts it came in.

@@ -2,15 +2,21 @@
 
 use std::fmt;
 
-use bytes::Bytes;
-
 use crate::wire;
 
 /// A device token as it is on the wire; any length, 32 bytes in practice [P-20].
 ///
-/// It prints as its first four bytes and "…": a whole token does not belong into a log.
+/// It prints as its first four bytes and "…": a whole token does not belong into a log. Its storage is its own, and one of the usual length needs none
+/// but itself: tokens are copied, kept and looked up with every notification.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Token(Bytes);
+pub struct Token(Stored);
+
+/// The length decides which: equal tokens are stored alike.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Stored {
+    Usual([u8; Token::LEN_MIN]),
+    Other(Box<[u8]>),
+}
 
 impl Token {
     /// Shortest token that is looked up [P-20].
@@ -19,46 +25,39 @@ impl Token {
     pub const LEN_MAX: usize = 100;
 
     /// The token with these bytes.
-    pub fn new(bytes: impl Into<Bytes>) -> Self {
-        Self(bytes.into())
+    pub fn new(bytes: impl AsRef<[u8]>) -> Self {
+        let bytes = bytes.as_ref();
+        Self(match bytes.try_into() {
+            Ok(usual) => Stored::Usual(usual),
+            Err(_) => Stored::Other(bytes.into()),
+        })
     }
 
     /// Its bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// Its bytes, sharing storage.
-    #[must_use]
-    pub fn into_bytes(self) -> Bytes {
-        self.0
-    }
-
-    /// A copy with storage of its own.
-    ///
-    /// A decoded token is a slice of the read buffer and keeps all of that alive: whoever keeps tokens keeps these.
-    #[must_use]
-    pub fn detached(&self) -> Self {
-        Self(Bytes::copy_from_slice(&self.0))
+        match &self.0 {
+            Stored::Usual(bytes) => bytes,
+            Stored::Other(bytes) => bytes,
+        }
     }
 
     /// The whole token in lower-case hexadecimal.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        wire::hex(&self.0)
+        wire::hex(self.as_bytes())
     }
 }
 
 impl AsRef<[u8]> for Token {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        self.as_bytes()
     }
 }
 
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.get(..4).unwrap_or(&self.0);
+        let shown = self.as_bytes().get(..4).unwrap_or(self.as_bytes());
         write!(f, "{}…", wire::hex(shown))
     }
 }

@@ -7,7 +7,7 @@ use apns_certs::{Ca, DEFAULT_TEAM, KeyKind, MintError};
 use apns_net::credentials::{CredentialsError, Environment, Identity};
 use apns_net::listen::Limits;
 use apns_net::tls::TlsVersions;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use utoipa::ToSchema;
 
@@ -99,7 +99,7 @@ pub enum CertificateError {
 }
 
 /// The ports of one environment. A provider's certificate must permit it [P-05]; a token of the other one means nothing here [P-37].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Addresses {
     /// The binary provider port, 2195 at Apple; port 0 takes a free one, here and below.
     #[schema(value_type = String)]

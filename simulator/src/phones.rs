@@ -1,10 +1,12 @@
 //! Virtual phones that live beside a world: whatever concerns one of them reaches it, and its answer the world, before anybody else looks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use apns_net::credentials::{Environment, Pin};
+use rustc_hash::FxHashMap;
+use slab::Slab;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::app_server::Registry;
@@ -12,11 +14,14 @@ use crate::phone::{Phone, PhoneEvent};
 use crate::virtual_phone::VirtualPhone;
 use crate::world::{ConnectionId, DeviceRefused, World};
 
-/// The phones of one world, by their names.
+/// The phones of one world.
 #[derive(Debug)]
 pub(crate) struct Phones {
-    phones: BTreeMap<Arc<str>, VirtualPhone>,
-    connected: HashMap<ConnectionId, Arc<str>>,
+    phones: Slab<VirtualPhone>,
+    /// Where they are, by their names.
+    named: BTreeMap<Arc<str>, usize>,
+    /// And by their connections.
+    connected: FxHashMap<ConnectionId, usize>,
     made: u64,
     backend: Backend,
 }
@@ -68,8 +73,9 @@ pub enum OnPhoneError {
 impl Phones {
     pub(crate) fn new(backend: Backend) -> Self {
         Self {
-            phones: BTreeMap::new(),
-            connected: HashMap::new(),
+            phones: Slab::new(),
+            named: BTreeMap::new(),
+            connected: FxHashMap::default(),
             made: 0,
             backend,
         }
@@ -83,27 +89,30 @@ impl Phones {
         phone: Phone,
         environment: Environment,
     ) -> Result<(), AddPhoneError> {
-        let name: Arc<str> = phone.name().into();
-        if self.phones.contains_key(&name) {
+        if self.named.contains_key(phone.name()) {
             return Err(AddPhoneError::Exists);
         }
         self.made += 1;
+        let name = phone.shared_name();
         // What stands for its certificate, which nobody ever sees.
         let certificate = format!("virtual phone {} {name}", self.made).into_bytes();
         let pin = Pin::of(&CertificateDer::from(certificate));
-        let phone = VirtualPhone::new(phone, pin, environment);
-        self.phones.insert(name.clone(), phone);
-        self.pump(now, world, &name).inspect_err(|_| {
-            self.phones.remove(&name);
+        let at = self
+            .phones
+            .insert(VirtualPhone::new(phone, pin, environment));
+        self.pump(now, world, at).inspect_err(|_| {
+            self.phones.remove(at);
         })?;
+        self.named.insert(name, at);
         Ok(())
     }
 
     /// Takes a phone out of service: it hangs up, and is gone.
     pub(crate) fn remove(&mut self, now: SystemTime, world: &mut World, name: &str) -> bool {
-        let Some(mut phone) = self.phones.remove(name) else {
+        let Some(at) = self.named.remove(name) else {
             return false;
         };
+        let mut phone = self.phones.remove(at);
         if let Some(connection) = phone.connection() {
             self.connected.remove(&connection);
         }
@@ -112,11 +121,11 @@ impl Phones {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&VirtualPhone> {
-        self.phones.get(name)
+        self.phones.get(*self.named.get(name)?)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &VirtualPhone> {
-        self.phones.values()
+        self.named.values().filter_map(|at| self.phones.get(*at))
     }
 
     /// Does something to a phone; what follows from it has happened when this returns. `None`: there is no such phone.
@@ -131,31 +140,24 @@ impl Phones {
         name: &str,
         act: impl FnOnce(&mut Phone) -> T,
     ) -> Option<Result<T, DeviceRefused>> {
-        let done = act(&mut self.phones.get_mut(name)?.phone);
-        Some(self.pump(now, world, name).map(|()| done))
+        let at = *self.named.get(name)?;
+        let done = act(&mut self.phones.get_mut(at)?.phone);
+        Some(self.pump(now, world, at).map(|()| done))
     }
 
     /// There is something in the outbox of this connection, if it is one of ours.
     pub(crate) fn wake(&mut self, now: SystemTime, world: &mut World, connection: ConnectionId) {
-        if let Some(name) = self.connected.get(&connection).cloned() {
+        if let Some(&at) = self.connected.get(&connection) {
             // It has a connection, so the world has had room for it.
-            let _ = self.pump(now, world, &name);
+            let _ = self.pump(now, world, at);
         }
     }
 
-    fn pump(
-        &mut self,
-        now: SystemTime,
-        world: &mut World,
-        name: &str,
-    ) -> Result<(), DeviceRefused> {
-        let Some((name, phone)) = self.phones.get_key_value(name) else {
+    fn pump(&mut self, now: SystemTime, world: &mut World, at: usize) -> Result<(), DeviceRefused> {
+        let Some(phone) = self.phones.get_mut(at) else {
             return Ok(());
         };
-        let (name, before) = (name.clone(), phone.connection());
-        let Some(phone) = self.phones.get_mut(&name) else {
-            return Ok(());
-        };
+        let before = phone.connection();
         let pumped = phone.pump(now, world);
         // Of a virtual phone's own events the others are in its history and on its lock screen.
         let events = phone.phone.take_events();
@@ -172,7 +174,7 @@ impl Phones {
                 self.connected.remove(&before);
             }
             if let Some(after) = after {
-                self.connected.insert(after, name);
+                self.connected.insert(after, at);
             }
         }
         pumped

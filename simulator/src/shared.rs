@@ -1,10 +1,10 @@
 //! A project's world as its faces share it: under one lock with its clock, and with a way to be told when it changes.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use apns_net::credentials::{CertificateInfo, Environment};
+use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{Level, debug, enabled, info};
@@ -45,7 +45,7 @@ struct Inner {
     world: World,
     phones: Phones,
     clock: Clock,
-    couriers: HashMap<ConnectionId, Arc<Notify>>,
+    couriers: FxHashMap<ConnectionId, Arc<Notify>>,
     /// The newest event that is in the log.
     logged: u64,
 }
@@ -88,7 +88,7 @@ impl Shared {
                 world,
                 phones: Phones::new(backend),
                 clock: Clock::default(),
-                couriers: HashMap::new(),
+                couriers: FxHashMap::default(),
             }),
             inbox: Mutex::default(),
             room: watch::Sender::new(()),
@@ -226,7 +226,12 @@ impl Shared {
         environment: Environment,
     ) -> Result<(ConnectionId, Arc<Notify>), DeviceRefused> {
         let connection = self.with(|world, now| {
-            world.connect(now, certificate.pin, &certificate.common_name, environment)
+            world.connect(
+                now,
+                certificate.pin,
+                certificate.common_name.as_str(),
+                environment,
+            )
         })?;
         // Before its first message nothing wakes it.
         let woken = Arc::new(Notify::new());

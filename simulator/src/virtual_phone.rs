@@ -1,9 +1,8 @@
-//! A phone without a socket: frames are handed across between a [`Phone`] and a [`World`], the same ones that a courier connection would carry.
+//! A phone without a socket: messages are handed across between a [`Phone`] and a [`World`], the same ones that a courier connection would carry.
 
 use std::time::SystemTime;
 
 use apns_net::credentials::{Environment, Pin};
-use apns_proto::courier::Message;
 
 use crate::event::Offline;
 use crate::phone::Phone;
@@ -41,9 +40,8 @@ impl VirtualPhone {
     /// When the world has no room for the phone.
     pub fn pump(&mut self, now: SystemTime, world: &mut World) -> Result<(), DeviceRefused> {
         loop {
-            let spoke = self.speak(now, world)?;
-            let heard = self.hear(now, world);
-            if !spoke && !heard {
+            self.hear(now, world);
+            if !self.speak(now, world)? {
                 return Ok(());
             }
         }
@@ -61,10 +59,7 @@ impl VirtualPhone {
         let messages = self.phone.take_messages();
         let spoke = !messages.is_empty();
         for message in messages {
-            if world
-                .receive(now, connection, on_the_wire(message))
-                .is_err()
-            {
+            if world.receive(now, connection, message).is_err() {
                 break; // The world has hung up; its outbox says so.
             }
         }
@@ -80,7 +75,7 @@ impl VirtualPhone {
         let outbox = world.outbox(connection, BATCH);
         let heard = !outbox.messages.is_empty() || outbox.close;
         for message in outbox.messages {
-            self.phone.receive(now, on_the_wire(message));
+            self.phone.receive(now, message);
         }
         if outbox.close {
             self.drop_line(now, world);
@@ -119,14 +114,9 @@ impl VirtualPhone {
         }
         if self.connection.is_none() {
             self.connection =
-                Some(world.connect(now, self.pin, self.phone.name(), self.environment)?);
+                Some(world.connect(now, self.pin, self.phone.shared_name(), self.environment)?);
             self.phone.connected();
         }
         Ok(self.connection)
     }
-}
-
-/// A message as the other side reads it: it goes through its frame, so that a phone without a socket sees what one with a socket does.
-fn on_the_wire(message: Message) -> Message {
-    Message::try_from(message.into_frame()).expect("a message's own frame is one")
 }

@@ -301,7 +301,7 @@ impl App {
         let tuple = Tuple {
             // The wire has 32 bits, until 2106.
             timestamp: u32::try_from(since).unwrap_or(u32::MAX),
-            token: pushed.token.detached(),
+            token: pushed.token.clone(),
         };
         Judged {
             settlement: Some(Settlement {
@@ -323,7 +323,7 @@ impl App {
         self.answered(true);
         // Whatever was said of it before.
         if self.dead_tokens.remove(token) {
-            self.changes.push(DeadTokenChange::Delete(token.detached()));
+            self.changes.push(DeadTokenChange::Delete(token.clone()));
         }
         self.held.take().map(|_| Alarm::Released)
     }

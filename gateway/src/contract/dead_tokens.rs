@@ -92,8 +92,7 @@ impl DeadTokens {
         let mark = known.map_or(vouched, |entry| entry.mark);
         self.remove(token);
         self.used += 1;
-        // A token may be a slice of a read buffer, which must not be kept.
-        let token = token.detached();
+        let token = token.clone();
         self.order.insert(self.used, token.clone());
         let entry = Entry {
             status,

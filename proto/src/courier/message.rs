@@ -379,7 +379,10 @@ impl Build {
     }
 
     fn token_if(self, id: u8, token: Option<Token>) -> Self {
-        self.field_if(id, token.map(Token::into_bytes))
+        match token {
+            Some(token) => self.copied(id, token.as_bytes()),
+            None => self,
+        }
     }
 
     fn topics(self, id: u8, topics: &[TopicHash]) -> Self {

@@ -66,7 +66,7 @@ pub fn decode(buf: &mut BytesMut, limits: &Limits) -> Option<Result<Notification
             identifier: parts.identifier,
             expiry: parts.expiry,
             priority: parts.priority,
-            token: Token::new(frame.slice_ref(parts.token.unwrap_or_default())),
+            token: Token::new(parts.token.unwrap_or_default()),
             payload: frame.slice_ref(parts.payload.unwrap_or_default()),
             frame,
         }),

@@ -224,9 +224,10 @@ impl Faults {
             }
         }
         let token = facts.token.filter(|_| self.magic_tokens)?;
+        let action = magic::action(facts.face?, token)?;
         Some(Injection {
             fault: magic::NAME.into(),
-            action: magic::action(facts.face?, token)?,
+            action,
         })
     }
 }

@@ -18,7 +18,7 @@
 //! The phone connects when its first push app registers and hangs up when its last one goes [C-15]. It acknowledges everything it receives [C-07], and
 //! what it receives for an app that is not installed with "app gone" [C-08].
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -141,6 +141,7 @@ impl Phone {
         if self.apps.len() >= APPS_MAX {
             return Err(ActionError::NoRoom);
         }
+        self.apps.reserve_exact(1);
         self.apps.push(App::new(topic.into(), name, entitled));
         Ok(())
     }
@@ -340,6 +341,11 @@ impl Phone {
         &self.name
     }
 
+    /// The same, to be kept.
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+
     /// Whether APNs has taken its connection.
     #[must_use]
     pub const fn is_online(&self) -> bool {
@@ -484,30 +490,27 @@ impl Phone {
     }
 }
 
-/// The last message ids seen.
+/// The last message ids seen, in ascending order: APNs counts upwards, so the oldest are in front.
 #[derive(Debug, Default)]
-struct Recent {
-    order: VecDeque<[u8; 4]>,
-    ids: HashSet<[u8; 4]>,
-}
+struct Recent(VecDeque<[u8; 4]>);
 
 impl Recent {
     /// `false` when it was seen before.
     fn insert(&mut self, id: [u8; 4]) -> bool {
-        if !self.ids.insert(id) {
-            return false;
+        match self.0.back() {
+            Some(newest) if id <= *newest => match self.0.binary_search(&id) {
+                Ok(_) => return false,
+                Err(at) => self.0.insert(at, id),
+            },
+            _ => self.0.push_back(id),
         }
-        if self.order.len() == RECENT_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
+        if self.0.len() > RECENT_MAX {
+            self.0.pop_front();
         }
-        self.order.push_back(id);
         true
     }
 
     fn clear(&mut self) {
-        self.order.clear();
-        self.ids.clear();
+        self.0.clear();
     }
 }

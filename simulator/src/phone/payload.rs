@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value};
+use serde_json_borrow::{ObjectAsVec as Object, Value};
 
 /// A payload as a phone understands it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Payload {
 }
 
 impl Aps {
-    fn read(aps: &Map<String, Value>) -> Self {
+    fn read(aps: &Object<'_>) -> Self {
         Self {
             alert: aps.get("alert").and_then(Alert::read),
             // A badge that is a string or negative is passed over, as iOS does.
@@ -93,9 +93,9 @@ impl Aps {
 
 impl Alert {
     /// `None` when there is no text in it.
-    fn read(value: &Value) -> Option<Self> {
+    fn read(value: &Value<'_>) -> Option<Self> {
         let alert = match value {
-            Value::String(body) => Self {
+            Value::Str(body) => Self {
                 body: text(body),
                 ..Self::default()
             },
@@ -111,7 +111,7 @@ impl Alert {
 }
 
 /// A plain text, or where there is none, a localised string.
-fn line(alert: &Map<String, Value>, plain: &str, key: &str, arguments: &str) -> Option<String> {
+fn line(alert: &Object<'_>, plain: &str, key: &str, arguments: &str) -> Option<String> {
     if let Some(plain) = alert.get(plain).and_then(Value::as_str).and_then(text) {
         return Some(plain);
     }
@@ -127,16 +127,16 @@ fn text(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn argument(value: &Value) -> String {
+fn argument(value: &Value<'_>) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// A sound's file name; the dictionary form carries it as `name`.
-fn sound(value: &Value) -> Option<String> {
+fn sound(value: &Value<'_>) -> Option<String> {
     match value {
-        Value::String(name) => text(name),
+        Value::Str(name) => text(name),
         Value::Object(sound) => sound.get("name").and_then(Value::as_str).and_then(text),
         _ => None,
     }

@@ -41,7 +41,7 @@ pub enum NotShown {
     Types,
 }
 
-pub(super) fn present(aps: &Aps, push_type: Option<PushType>, app: &App) -> Presentation {
+pub(super) fn present(aps: Aps, push_type: Option<PushType>, app: &App) -> Presentation {
     if app.state == AppState::Foreground {
         return Presentation {
             delegate: true,
@@ -66,31 +66,25 @@ pub(super) fn present(aps: &Aps, push_type: Option<PushType>, app: &App) -> Pres
     }
     let (types, settings) = (app.types, app.settings);
     let shows = |kind: Types, setting: bool| settings.allowed && setting && types.contains(kind);
+    let parts = [
+        (aps.alert.is_some(), Types::ALERT),
+        (aps.badge.is_some(), Types::BADGE),
+        (aps.sound.is_some(), Types::SOUND),
+    ];
     let mut presentation = Presentation {
         delegate: false,
-        alert: aps
-            .alert
-            .clone()
-            .filter(|_| shows(Types::ALERT, settings.banner)),
+        alert: aps.alert.filter(|_| shows(Types::ALERT, settings.banner)),
         badge: aps.badge.filter(|_| shows(Types::BADGE, settings.badge)),
-        sound: aps
-            .sound
-            .clone()
-            .filter(|_| shows(Types::SOUND, settings.sound)),
+        sound: aps.sound.filter(|_| shows(Types::SOUND, settings.sound)),
         wake: aps.content_available,
         nothing: None,
     };
     if presentation == Presentation::default() {
-        let wanted = [
-            (aps.alert.is_some(), Types::ALERT),
-            (aps.badge.is_some(), Types::BADGE),
-            (aps.sound.is_some(), Types::SOUND),
-        ];
-        presentation.nothing = Some(if wanted.iter().all(|(present, _)| !present) {
+        presentation.nothing = Some(if parts.iter().all(|(present, _)| !present) {
             NotShown::NothingToShow
         } else if !settings.allowed {
             NotShown::SwitchedOff
-        } else if wanted
+        } else if parts
             .iter()
             .any(|(present, kind)| *present && types.contains(*kind))
         {
@@ -121,7 +115,7 @@ mod tests {
 
     fn shown(json: &str, app: &App) -> Presentation {
         match Payload::parse(json.as_bytes()) {
-            Ok(Payload::App(aps)) => present(&aps, None, app),
+            Ok(Payload::App(aps)) => present(aps, None, app),
             other => panic!("{json} was read as {other:?}"),
         }
     }

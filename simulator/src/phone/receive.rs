@@ -11,6 +11,7 @@ use super::app::{App, RegistrationError};
 use super::event::{Outcome, PhoneEvent, Received};
 use super::payload::Payload;
 use super::present::{NotShown, present};
+use super::screen::Note;
 use super::{HISTORY_MAX, Keepalive, Link, Phone};
 use crate::provider_api::PushType;
 
@@ -166,7 +167,7 @@ impl Phone {
             }
             Err(error) => return self.not_shown(topic, NotShown::Unreadable(error)),
         };
-        let presentation = present(&aps, arrival.push_type, &self.apps[app]);
+        let presentation = present(aps, arrival.push_type, &self.apps[app]);
         if let Some(why) = presentation.nothing {
             return self.not_shown(topic, why);
         }
@@ -179,15 +180,16 @@ impl Phone {
         }
         let mut outcome = Outcome::WokenInBackground;
         if let Some(alert) = presentation.alert {
-            let note = self.screen.add(
-                arrival.at,
-                &topic,
-                &name,
+            let note = Note {
+                number: self.screen.next_number(),
+                at: arrival.at,
+                topic: topic.clone(),
+                app: name,
                 alert,
-                arrival.payload.clone(),
-                arrival.collapse_id.clone(),
-            );
-            self.events.push(PhoneEvent::Shown(note));
+            };
+            self.events.push(PhoneEvent::Shown(note.clone()));
+            self.screen
+                .add(note, arrival.payload.clone(), arrival.collapse_id.clone());
             outcome = Outcome::Shown;
         }
         if let Some(badge) = presentation.badge {

@@ -55,37 +55,26 @@ impl LockScreen {
         self.notes.iter().map(|kept| &kept.note)
     }
 
+    /// The number of a note that is to be added.
+    pub(super) const fn next_number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
     /// Adds a note, in place of the app's earlier one of the same collapse id [H-15].
-    pub(super) fn add(
-        &mut self,
-        at: SystemTime,
-        topic: &Arc<str>,
-        app: &Arc<str>,
-        alert: Alert,
-        payload: Bytes,
-        collapse_id: Option<Bytes>,
-    ) -> Note {
+    pub(super) fn add(&mut self, note: Note, payload: Bytes, collapse_id: Option<Bytes>) {
         if collapse_id.is_some() {
             self.notes
-                .retain(|kept| kept.note.topic != *topic || kept.collapse_id != collapse_id);
+                .retain(|kept| kept.note.topic != note.topic || kept.collapse_id != collapse_id);
         }
         if self.notes.len() == NOTES_MAX {
             self.notes.pop_front();
         }
-        self.next += 1;
-        let note = Note {
-            number: self.next,
-            at,
-            topic: topic.clone(),
-            app: app.clone(),
-            alert,
-        };
         self.notes.push_back(Kept {
-            note: note.clone(),
+            note,
             payload,
             collapse_id,
         });
-        note
     }
 
     /// Takes a note off, with its payload.

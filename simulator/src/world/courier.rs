@@ -66,7 +66,7 @@ impl World {
         &mut self,
         now: SystemTime,
         pin: Pin,
-        name: &str,
+        name: impl Into<Arc<str>>,
         environment: Environment,
     ) -> Result<ConnectionId, DeviceRefused> {
         self.expire(now);
@@ -277,6 +277,7 @@ impl World {
                 self.events.record(now, what);
                 let entry = self.device_mut(id);
                 entry.base = Some(token.clone());
+                entry.base_tokens += 1;
                 entry.ignored.clear();
                 (Status::OK, Some(token))
             }
@@ -347,9 +348,10 @@ impl World {
         if topic_hash(&app) != topic || app.is_empty() {
             return refuse(self, RegistrationRefused::Topic, Status::APP_GONE);
         }
+        let base_tokens = self.device(id).base_tokens;
         let had = self.device(id).tokens.iter().find(|token| {
             self.registrations.get(*token).is_some_and(|registration| {
-                registration.hash == topic && registration.base == *base
+                registration.hash == topic && registration.base_tokens == base_tokens
             })
         });
         let had = had.cloned();
@@ -368,7 +370,9 @@ impl World {
             },
         );
         if !again {
-            self.device_mut(id).tokens.push(token.clone());
+            let tokens = &mut self.device_mut(id).tokens;
+            tokens.reserve_exact(1);
+            tokens.push(token.clone());
         }
         self.registrations.insert(
             token.clone(),
@@ -376,7 +380,7 @@ impl World {
                 device: id,
                 topic: app,
                 hash: topic,
-                base: base.clone(),
+                base_tokens,
                 since,
                 gone: None,
             },
@@ -396,7 +400,7 @@ impl World {
         }
         let leads_nowhere = |token: &Token| {
             self.registrations.get(token).is_none_or(|registration| {
-                registration.gone.is_some() || Some(&registration.base) != device.base.as_ref()
+                registration.gone.is_some() || registration.base_tokens != device.base_tokens
             })
         };
         let Some(at) = device.tokens.iter().position(leads_nowhere) else {
@@ -496,7 +500,7 @@ impl World {
         loop {
             let mut bytes = [0; TOKEN_LEN];
             self.rng.fill(&mut bytes);
-            let token = Token::new(bytes.to_vec());
+            let token = Token::new(bytes);
             // One that looks like a magic token would never be answered as itself.
             if !bytes.starts_with(&magic::PREFIX) && !self.registrations.contains_key(&token) {
                 return token;

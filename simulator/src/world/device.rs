@@ -1,6 +1,6 @@
 //! One phone as APNs sees it: its connection, what is on its way to it, what is kept for it.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,12 +21,14 @@ pub(super) struct DeviceEntry {
     pub(super) environment: Environment,
     /// None before the first Connect.
     pub(super) base: Option<Token>,
+    /// How many base tokens it has been given.
+    pub(super) base_tokens: u32,
     /// Its device tokens, those of apps that are gone too, in the order of their first registration.
     pub(super) tokens: Vec<Token>,
     /// Topics the user does not want [C-05].
-    pub(super) ignored: HashSet<TopicHash>,
+    pub(super) ignored: BTreeSet<TopicHash>,
     /// One notification per app at most [C-12], by its device token.
-    pub(super) stored: HashMap<Token, Item>,
+    pub(super) stored: BTreeMap<Token, Item>,
     pub(super) line: Option<Line>,
     /// Somebody waits for room.
     pub(super) wanted: bool,
@@ -83,9 +85,10 @@ impl DeviceEntry {
             name,
             environment,
             base: None,
+            base_tokens: 0,
             tokens: Vec::new(),
-            ignored: HashSet::new(),
-            stored: HashMap::new(),
+            ignored: BTreeSet::new(),
+            stored: BTreeMap::new(),
             line: None,
             wanted: false,
             last_id: 0,
@@ -154,7 +157,13 @@ impl Line {
     pub(super) fn take(&mut self, max: usize) -> Vec<Message> {
         let len = self.out.len().min(max);
         let mut messages = Vec::with_capacity(len);
-        for out in self.out.drain(..len) {
+        // A queue that has been emptied is given back: most phones are idle.
+        let taken = if len == self.out.len() {
+            std::mem::take(&mut self.out)
+        } else {
+            self.out.drain(..len).collect()
+        };
+        for out in taken {
             messages.push(match out {
                 Out::Says(message) => message,
                 Out::Item(item) => {
@@ -180,7 +189,11 @@ impl Line {
     /// The notification an acknowledgement means. Phones acknowledge in order, so it is at the front.
     pub(super) fn acknowledged(&mut self, id: [u8; 4]) -> Option<Item> {
         let at = self.unacknowledged.iter().position(|item| item.id == id)?;
-        self.unacknowledged.remove(at)
+        let item = self.unacknowledged.remove(at);
+        if self.unacknowledged.is_empty() {
+            self.unacknowledged = VecDeque::new();
+        }
+        item
     }
 
     /// Everything that was on its way, oldest first.

@@ -32,6 +32,7 @@ use apns_net::credentials::Environment;
 use apns_proto::courier::TopicHash;
 use apns_proto::{Expiry, Malformed, Notification, Priority, Status, Token};
 use bytes::Bytes;
+use rustc_hash::FxHashMap;
 
 pub use self::courier::{CourierFault, DeviceRefused, Outbox};
 use self::credentials::Credentials;
@@ -156,9 +157,10 @@ pub struct World {
     devices: Vec<DeviceEntry>,
     /// By certificate and environment: production and sandbox are two worlds that share a phone's hardware.
     by_certificate: HashMap<(apns_net::credentials::Pin, Environment), DeviceId>,
-    connections: HashMap<ConnectionId, DeviceId>,
+    connections: FxHashMap<ConnectionId, DeviceId>,
     next_connection: u64,
-    registrations: HashMap<Token, Registration>,
+    /// Every key was made here: nobody can choose ones that collide.
+    registrations: FxHashMap<Token, Registration>,
     stored_len: usize,
     /// What is stored and has an end: UNIX seconds, phone, app.
     expiries: BTreeSet<(i64, DeviceId, Token)>,
@@ -175,8 +177,8 @@ struct Registration {
     device: DeviceId,
     topic: Arc<str>,
     hash: TopicHash,
-    /// The base token it was asked for with: of another one it is a relic of a wiped phone.
-    base: Token,
+    /// The phone's [`base_tokens`](DeviceEntry::base_tokens) when it was asked for: of an earlier base token it is a relic of a wiped phone.
+    base_tokens: u32,
     /// The event of its latest registration.
     since: u64,
     /// When the phone said that the app is gone [C-08].
@@ -237,9 +239,9 @@ impl World {
             rng: fastrand::Rng::with_seed(seed),
             devices: Vec::new(),
             by_certificate: HashMap::new(),
-            connections: HashMap::new(),
+            connections: FxHashMap::default(),
             next_connection: 1,
-            registrations: HashMap::new(),
+            registrations: FxHashMap::default(),
             stored_len: 0,
             expiries: BTreeSet::new(),
             feedback: Lists::default(),
@@ -376,7 +378,7 @@ impl World {
             token,
             topic,
             hash,
-            // A copy, as the token is the table's own: a phone that is offline for long would pin the read buffer it came in.
+            // A copy: a phone that is offline for long would pin the read buffer it came in.
             payload: Bytes::copy_from_slice(content.payload),
             expiry: content.expiry,
             priority: content.priority,
@@ -406,7 +408,7 @@ impl World {
         let request = Request {
             topic: provider.topic.clone(),
             environment: provider.environment,
-            token: malformed.token.as_ref().map(Token::detached),
+            token: malformed.token.clone(),
             sent: Sent::Frame {
                 command: malformed.command,
                 identifier: malformed.identifier,
@@ -642,11 +644,11 @@ fn request(provider: &Provider, notification: &Notification) -> Request {
     Request {
         topic: provider.topic.clone(),
         environment: provider.environment,
-        // Copies: an event would pin the read buffer it came in.
-        token: Some(notification.token.detached()),
+        token: Some(notification.token.clone()),
         sent: Sent::Frame {
             command: notification.command,
             identifier: notification.identifier,
+            // A copy: an event would pin the read buffer it came in.
             frame: Bytes::copy_from_slice(&notification.frame),
         },
     }

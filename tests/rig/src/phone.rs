@@ -27,7 +27,11 @@ pub struct RigPhone {
 
 impl RigPhone {
     /// Switches a phone on and waits for its tokens.
-    pub(crate) async fn start(name: &str, courier: std::net::SocketAddr) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// When it does not get them in time.
+    pub async fn start(name: &str, courier: std::net::SocketAddr) -> Self {
         let mut phone = Phone::new(name);
         for topic in [TOPIC, SECOND_TOPIC] {
             phone
