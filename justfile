@@ -30,6 +30,10 @@ test-frameworks:
     examples/tests/pytest/venv/bin/pip install --quiet --requirement examples/tests/pytest/requirements.txt
     cargo test -p apns-rig --features third-party --test test_frameworks
 
+# What a notification, an idle phone and a connection cost the simulator (docs/performance.md); `just bench --check` fails when a ratio or a size is over its target.
+bench *arguments:
+    cargo run --profile dist --bin apns-bench -- {{arguments}}
+
 fmt:
     cargo fmt --all --check
 

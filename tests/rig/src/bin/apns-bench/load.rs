@@ -1,0 +1,193 @@
+//! Those who push: a coalescing sender per connection, over TLS. Their CPU time is not counted.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use apns_net::credentials::Identity;
+use apns_net::tls::{Roots, client_config};
+use apns_rig::certificates::{TOPIC, certificates, login};
+use apns_rig::frames;
+use apns_rig::provider::Provider;
+use apns_simulator::Addresses;
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use crate::subject::TOKEN_LEN;
+
+/// What one write carries: a whole TLS record.
+const WRITE_LEN: usize = 16 * 1024;
+/// Requests on their way on one HTTP/2 connection; half of them are answered before it goes on.
+const UNANSWERED_MAX: usize = 400;
+/// What a notification says: 151 bytes, a usual length.
+const PAYLOAD: &[u8] = br#"{"aps":{"alert":{"title":"Lunch","body":"The table at the window is free at noon, shall we go?"},"badge":3,"sound":"default"},"conversation":"4711-08"}"#;
+/// 2033: none expires.
+const EXPIRY: u32 = 2_000_000_000;
+
+/// A provider's protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Command 2 with five items.
+    Binary,
+    /// Today's.
+    Http2,
+}
+
+impl Protocol {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Binary => "binary",
+            Self::Http2 => "HTTP/2",
+        }
+    }
+}
+
+/// Open connections, and whom they push to.
+#[derive(Debug)]
+pub(crate) struct Senders {
+    connections: Vec<Connection>,
+    tokens: Arc<[[u8; TOKEN_LEN]]>,
+}
+
+#[derive(Debug)]
+enum Connection {
+    Binary(Box<Provider>),
+    Http2(SendRequest<Bytes>),
+}
+
+impl Senders {
+    pub(crate) async fn connect(
+        protocol: Protocol,
+        ports: Addresses,
+        count: usize,
+        tokens: Vec<[u8; TOKEN_LEN]>,
+    ) -> anyhow::Result<Self> {
+        let all = certificates();
+        let mut connections = Vec::with_capacity(count);
+        for _ in 0..count {
+            connections.push(match protocol {
+                Protocol::Binary => {
+                    let login = login(&all.backend);
+                    let ca = all.ca.cert_pem();
+                    Connection::Binary(Box::new(Provider::connect(ports.binary, ca, login).await?))
+                }
+                Protocol::Http2 => {
+                    Connection::Http2(http2(ports.http2, &all.backend.identity()?).await?)
+                }
+            });
+        }
+        Ok(Self {
+            connections,
+            tokens: tokens.into(),
+        })
+    }
+
+    /// Sends so many, each connection its part, and to each phone in turn.
+    pub(crate) async fn send(&mut self, count: usize) -> anyhow::Result<()> {
+        let len = self.connections.len();
+        let mut sending = JoinSet::new();
+        for (n, connection) in self.connections.drain(..).enumerate() {
+            let numbers = count * n / len..count * (n + 1) / len;
+            let tokens = Arc::clone(&self.tokens);
+            sending.spawn(async move {
+                let to = numbers.map(|number| (number, tokens[number % tokens.len()]));
+                connection.send(to).await
+            });
+        }
+        while let Some(sent) = sending.join_next().await {
+            self.connections.push(sent??);
+        }
+        Ok(())
+    }
+}
+
+impl Connection {
+    async fn send(
+        self,
+        to: impl Iterator<Item = (usize, [u8; TOKEN_LEN])>,
+    ) -> anyhow::Result<Self> {
+        Ok(match self {
+            Self::Binary(provider) => Self::Binary(send_frames(provider, to).await?),
+            Self::Http2(h2) => Self::Http2(send_requests(h2, to).await?),
+        })
+    }
+}
+
+async fn send_frames(
+    mut provider: Box<Provider>,
+    to: impl Iterator<Item = (usize, [u8; TOKEN_LEN])>,
+) -> anyhow::Result<Box<Provider>> {
+    let mut coalesced = Vec::with_capacity(2 * WRITE_LEN);
+    for (number, token) in to {
+        let identifier = (number as u32).to_be_bytes();
+        coalesced.extend(frames::items(&[
+            (1, &token),
+            (2, PAYLOAD),
+            (3, &identifier),
+            (4, &EXPIRY.to_be_bytes()),
+            (5, &[10]),
+        ]));
+        if coalesced.len() >= WRITE_LEN {
+            provider.send(&coalesced[..WRITE_LEN]).await?;
+            coalesced.drain(..WRITE_LEN);
+        }
+    }
+    provider.send(&coalesced).await?;
+    Ok(provider)
+}
+
+async fn http2(address: SocketAddr, identity: &Identity) -> anyhow::Result<SendRequest<Bytes>> {
+    let ca = certificates().ca.certificate_der().clone();
+    let roots = Roots::Certificates(vec![ca]);
+    let mut config = Arc::unwrap_or_clone(client_config(Some(identity), roots)?);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let socket = TcpStream::connect(address).await?;
+    socket.set_nodelay(true)?;
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(ServerName::from(address.ip()), socket)
+        .await?;
+    let (h2, connection) = h2::client::handshake(stream).await?;
+    // Its end is the end of the requests on it, which say so.
+    tokio::spawn(connection);
+    Ok(h2)
+}
+
+async fn send_requests(
+    mut h2: SendRequest<Bytes>,
+    to: impl Iterator<Item = (usize, [u8; TOKEN_LEN])>,
+) -> anyhow::Result<SendRequest<Bytes>> {
+    let mut unanswered = VecDeque::with_capacity(UNANSWERED_MAX);
+    for (_, token) in to {
+        if unanswered.len() == UNANSWERED_MAX {
+            answered(&mut unanswered, UNANSWERED_MAX / 2).await?;
+        }
+        let token = data_encoding::HEXLOWER.encode(&token);
+        let request = http::Request::post(format!("https://localhost/3/device/{token}"))
+            .header("apns-topic", TOPIC)
+            .header("apns-push-type", "alert")
+            .header("apns-priority", "10")
+            .header("apns-expiration", EXPIRY.to_string())
+            .body(())?;
+        h2 = h2.ready().await?;
+        let (response, mut body) = h2.send_request(request, false)?;
+        body.send_data(Bytes::from_static(PAYLOAD), true)?;
+        unanswered.push_back(response);
+    }
+    let rest = unanswered.len();
+    answered(&mut unanswered, rest).await?;
+    Ok(h2)
+}
+
+/// Waits for the first `count` answers.
+async fn answered(unanswered: &mut VecDeque<ResponseFuture>, count: usize) -> anyhow::Result<()> {
+    for response in unanswered.drain(..count) {
+        let status = response.await.context("no answer")?.status();
+        ensure!(status.is_success(), "a push was refused with {status}");
+    }
+    Ok(())
+}
