@@ -14,6 +14,8 @@ test:
 # PHP, Java and node clients against simulator and gateway, and docs/certificates.md from top to bottom (needs php, a JDK, openssl, node and npm).
 third-party:
     npm ci --ignore-scripts --no-audit --no-fund --prefix examples/clients/node
+    python3 -m venv tests/rig/clients/pushjack/venv
+    tests/rig/clients/pushjack/venv/bin/pip install --quiet --requirement tests/rig/clients/pushjack/requirements.txt
     cargo build --bins
     cargo test -p apns-rig --features third-party --test third_party
     npm ci --ignore-scripts --no-audit --no-fund --prefix tests/rig/clients/parse-node-apn

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::ran::{Ran, node_modules, root};
 
 /// Runs the client with one job and waits for its end; everything it said.
-async fn node_apn(
+pub(crate) async fn node_apn(
     rig: &Rig,
     verb: &str,
     address: SocketAddr,
@@ -44,7 +44,7 @@ async fn node_apn(
 }
 
 /// Numbered notifications to the first phone, those in `bad` to a token no phone has.
-fn batch(rig: &Rig, numbers: impl IntoIterator<Item = u32>, bad: &[u32]) -> Vec<Value> {
+pub(crate) fn batch(rig: &Rig, numbers: impl IntoIterator<Item = u32>, bad: &[u32]) -> Vec<Value> {
     let token = |n| {
         if bad.contains(&n) {
             bad_token()
@@ -58,16 +58,16 @@ fn batch(rig: &Rig, numbers: impl IntoIterator<Item = u32>, bad: &[u32]) -> Vec<
         .collect()
 }
 
-fn bad_token() -> Vec<u8> {
+pub(crate) fn bad_token() -> Vec<u8> {
     unknown_token(1)
 }
 
 /// What the client must say of a notification that was refused for its token.
-fn rejected(n: u32) -> Value {
+pub(crate) fn rejected(n: u32) -> Value {
     json!({ "event": "rejected", "code": 8, "alert": format!("number {n}"), "token": HEXLOWER.encode(&bad_token()) })
 }
 
-fn only(events: &[Value], event: &str) -> Vec<Value> {
+pub(crate) fn only(events: &[Value], event: &str) -> Vec<Value> {
     events
         .iter()
         .filter(|said| said["event"] == event)
@@ -76,7 +76,7 @@ fn only(events: &[Value], event: &str) -> Vec<Value> {
 }
 
 /// That the client noticed nothing it should not have.
-fn no_trouble(events: &[Value]) {
+pub(crate) fn no_trouble(events: &[Value]) {
     for trouble in ["socketError", "cacheTooSmall", "failed"] {
         assert_eq!(only(events, trouble), [] as [Value; 0]);
     }
