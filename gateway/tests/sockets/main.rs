@@ -4,6 +4,7 @@
 
 mod admin;
 mod backends;
+mod fairness;
 mod feedback;
 mod replay;
 mod start;

@@ -58,6 +58,20 @@ impl Bench {
         }
     }
 
+    /// Adds an app like the first one, with an upstream of its own. Returns the certificate of its backends.
+    pub(crate) fn add_app(&mut self, topic: &str, upstream: &Upstream) -> String {
+        let push = self.authority.push(topic);
+        let path = self.folder.path().join(format!("{topic}.pem"));
+        private(&path, &push);
+        let mut other = self.config.clone();
+        topic.clone_into(&mut other.apps[0].topic);
+        let way = binary(&mut other);
+        way.address = Some(upstream.address.into());
+        way.certificate = path;
+        self.config.apps.append(&mut other.apps);
+        push
+    }
+
     /// Starts the gateway, again if need be.
     pub(crate) async fn run(&mut self) {
         self.try_run().await.unwrap();

@@ -3,6 +3,7 @@
 
 mod crates;
 mod licences;
+mod promise;
 mod sources;
 
 use std::path::{Path, PathBuf};
