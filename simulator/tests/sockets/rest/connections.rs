@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use super::Bench;
+use crate::http2::{Client, said};
 use crate::support::{TOPIC, alert, framed, has_received, soon, to_the_end};
 
 #[tokio::test]
@@ -21,6 +22,14 @@ async fn connections_are_listed_with_what_they_carried_and_closed_one_by_one() {
         .await
         .unwrap();
     bench.get("/v1/pushes/wait?outcome=delivered&text=ho").await;
+    let client = Client::connect(&bench.scene, Some(&bench.scene.portal.provider())).await;
+    for (token, status) in [(token.to_hex(), 200), ("ee".repeat(32), 400)] {
+        let answer = client.post(&token, &[("apns-topic", TOPIC)], "{}").await;
+        assert_eq!(said(&answer).0, status);
+    }
+    bench
+        .get("/v1/pushes/wait?outcome=delivered&face=http2")
+        .await;
 
     let list = bench.get("/v1/connections").await;
     let connections = list["connections"].as_array().unwrap();
@@ -34,9 +43,10 @@ async fn connections_are_listed_with_what_they_carried_and_closed_one_by_one() {
     assert_eq!(
         json!(shown),
         json!([
-            ["courier", null, "iPhone", null, 2],
+            ["courier", null, "iPhone", null, 3],
             ["binary", "com.example.Mail", null, 1, 1],
             ["binary", "com.example.Mail", null, 2, 1],
+            ["http2", "com.example.Mail", null, 1, 1],
         ])
     );
     let peer = provider.get_ref().0.local_addr().unwrap();
