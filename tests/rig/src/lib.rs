@@ -329,6 +329,15 @@ impl Rig {
         gateway.shutdown().await.expect("it stops in good order");
     }
 
+    /// Ends the gateway where it is, and starts it again over the same store as soon as that is free.
+    pub async fn break_off_gateway(&mut self) {
+        self.gateway = None;
+        let started = eventually("the gateway to start", async || {
+            Gateway::start(self.config.clone()).await
+        });
+        self.gateway = Some(started.await);
+    }
+
     /// Stops the gateway and starts it again over the same store.
     pub async fn restart_gateway(&mut self) {
         self.stop_gateway().await;

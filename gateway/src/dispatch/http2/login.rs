@@ -82,8 +82,10 @@ impl Login {
 
     /// Upstream does not take this token.
     pub(super) fn refused(&mut self, issued_at: Option<u64>) {
-        if let Self::Token(tokens) = self {
-            tokens.refused = tokens.refused.max(issued_at);
+        if let Self::Token(tokens) = self
+            && tokens.newest.as_ref().map(|newest| newest.issued_at) == issued_at
+        {
+            tokens.refused = issued_at;
         }
     }
 }

@@ -102,9 +102,7 @@ impl Http2 {
             return self.pool.grow(false, now);
         }
         if self.backlog.is_held() {
-            // Rows that are under way come back to nothing: they are paged again when it is over.
-            self.backlog.rewind();
-            self.lone.take_if(|lone| !lone.probe);
+            self.forget();
             if self.lone.is_none() && self.pool.in_flight() == 0 {
                 self.backlog.draw(now);
             }
@@ -116,10 +114,10 @@ impl Http2 {
         let in_flight_max = self.pool.in_flight_max().min(self.window);
         let mut waiting = self.lone.is_some();
         while self.pool.in_flight() < in_flight_max {
-            if !self.pool.has_room() {
+            let Some(room) = self.pool.room() else {
                 waiting = true;
                 break;
-            }
+            };
             let Some(Due { row, alone }) = self.backlog.next(now, self.lone.is_none()) else {
                 break;
             };
@@ -132,23 +130,33 @@ impl Http2 {
                 }
             } else {
                 let (request, sent) = self.prepared(row, false);
-                self.pool.send(request, sent);
+                self.pool.send(room, request, sent);
             }
         }
         self.backlog.fetch(self.pool.in_flight());
         self.pool.grow(waiting, now);
     }
 
-    fn send_lone(&mut self) {
-        if self.lone.is_none() || !self.pool.has_room_alone() {
-            return;
+    /// Keeps no row: they are paged again when the hold is over, and so are those that are under way, which come back to nothing.
+    fn forget(&mut self) {
+        self.backlog.rewind();
+        if let Some(lone) = self.lone.take_if(|lone| !lone.probe) {
+            self.backlog.aside.arrived(&lone.row.token);
         }
-        if let Some(Lone { row, probe }) = self.lone.take() {
+    }
+
+    fn send_lone(&mut self) {
+        if self.lone.is_none() {
+            return self.pool.keep_none_free();
+        }
+        if let Some(room) = self.pool.room_alone()
+            && let Some(Lone { row, probe }) = self.lone.take()
+        {
             if probe {
                 self.backlog.aside.departed(&row.token);
             }
             let (request, sent) = self.prepared(row, probe);
-            self.pool.send_alone(request, sent);
+            self.pool.send(room, request, sent);
         }
     }
 
@@ -260,10 +268,13 @@ impl Http2 {
             }
         }
         if settled {
+            self.pool.progress(member);
             self.backlog.aside.settled(row.id);
+        } else if self.backlog.is_held() {
+            // Before anything can end the hold: otherwise this one would not be paged again.
+            self.forget();
         }
-        if settled || stopping || self.backlog.is_held() || self.backlog.stock.is_rewound() {
-            // What is not settled is paged again.
+        if settled || stopping || self.backlog.stock.is_rewound() {
             self.backlog.aside.arrived(&pushed.token);
         } else {
             self.backlog.aside.back(row);

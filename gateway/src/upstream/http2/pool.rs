@@ -61,6 +61,9 @@ pub(crate) struct Sent {
     pub(crate) token: Option<u64>,
 }
 
+/// The place of a connection with room.
+pub(crate) struct Room(usize);
+
 /// What became of it.
 pub(crate) struct Done {
     pub(crate) sent: Sent,
@@ -89,6 +92,8 @@ struct Member {
     in_flight: usize,
     /// Something was answered on it.
     answered: bool,
+    /// And that was the end of a notification.
+    progress: bool,
     /// Pushes that were lost with it.
     lost: usize,
     /// It takes nothing new.
@@ -139,14 +144,19 @@ impl Pool {
         self.schedule.in_flight_max()
     }
 
-    /// Whether another push can be sent now.
-    pub(crate) fn has_room(&self) -> bool {
-        self.members.iter().any(Member::has_room)
+    /// Where another push can be sent now: on the connection with the fewest. [`Pool::send`] goes by it until the next await; should the
+    /// connection end before that, the push is one that was never looked at.
+    pub(crate) fn room(&self) -> Option<Room> {
+        let members = self.members.iter().enumerate();
+        members
+            .filter(|(_, member)| member.has_room())
+            .min_by_key(|(_, member)| member.in_flight)
+            .map(|(place, _)| Room(place))
     }
 
     /// Begins to connect, if it is time to. `waiting`: there are pushes that could be sent if there were room.
     pub(crate) fn grow(&mut self, waiting: bool, now: Instant) {
-        if !waiting || self.has_room() {
+        if !waiting || self.room().is_some() {
             self.crowded_since = None;
         } else {
             self.crowded_since.get_or_insert(now);
@@ -184,41 +194,39 @@ impl Pool {
         crowded.map(|since| since + CROWDED_FOR)
     }
 
-    /// Sends a push on the connection with the fewest; there has to be room.
-    pub(crate) fn send(&mut self, request: Request<()>, sent: Sent) {
-        let member = self
-            .members
-            .iter_mut()
-            .filter(|member| member.has_room())
-            .min_by_key(|member| member.in_flight)
-            .expect("there is room");
-        let answer_by = Instant::now() + self.answer_timeout;
-        self.exchanges.push(member.send(request, sent, answer_by));
-    }
-
-    /// Whether there is a connection for a push that is to be alone on it; if there is not, one is kept free for it.
-    pub(crate) fn has_room_alone(&mut self) -> bool {
-        let Some(member) = self
-            .members
-            .iter_mut()
-            .filter(|member| member.is_usable())
-            .min_by_key(|member| (!member.reserved, member.in_flight))
-        else {
-            return false;
-        };
+    /// The same for a push that is to be alone on its connection, which takes others when that one is done. If there is none, one
+    /// is kept free for it.
+    pub(crate) fn room_alone(&mut self) -> Option<Room> {
+        let members = self.members.iter_mut().enumerate();
+        let (place, member) = members
+            .filter(|(_, member)| member.is_usable())
+            .min_by_key(|(_, member)| (!member.reserved, member.in_flight))?;
         member.reserved = true;
-        member.in_flight == 0
+        (member.in_flight == 0).then_some(Room(place))
     }
 
-    /// Sends a push on the connection that was kept free for it. It takes others when this one is done.
-    pub(crate) fn send_alone(&mut self, request: Request<()>, sent: Sent) {
-        let member = self
-            .members
-            .iter_mut()
-            .find(|member| member.reserved && member.in_flight == 0)
-            .expect("there is a connection for it");
+    /// Sends a push.
+    pub(crate) fn send(&mut self, room: Room, request: Request<()>, sent: Sent) {
+        let member = &mut self.members[room.0];
         let answer_by = Instant::now() + self.answer_timeout;
         self.exchanges.push(member.send(request, sent, answer_by));
+    }
+
+    /// No connection is kept free for a push that is to be alone on it.
+    pub(crate) fn keep_none_free(&mut self) {
+        let free = self
+            .members
+            .iter_mut()
+            .filter(|member| member.in_flight == 0);
+        free.for_each(|member| member.reserved = false);
+    }
+
+    /// What came of a push on this connection was the end of a notification.
+    pub(crate) fn progress(&mut self, number: u64) {
+        self.schedule.progress(1);
+        if let Some(member) = self.member(number) {
+            member.progress = true;
+        }
     }
 
     /// A connection takes nothing new.
@@ -269,6 +277,7 @@ impl Pool {
                     opened: Instant::now(),
                     in_flight: 0,
                     answered: false,
+                    progress: false,
                     lost: 0,
                     retired: false,
                     reserved: false,
@@ -295,10 +304,7 @@ impl Pool {
         member.in_flight -= 1;
         member.reserved = false;
         match &mut done.outcome {
-            Outcome::Answered(_) => {
-                member.answered = true;
-                self.schedule.progress(1);
-            }
+            Outcome::Answered(_) => member.answered = true,
             Outcome::Lost { alone } => {
                 *alone = member.lost == 0 && member.in_flight == 0;
                 member.lost += 1;
@@ -316,7 +322,7 @@ impl Pool {
         });
         self.schedule.ended(schedule::Ended::Closed(Closed {
             answered: matches!(ended, Ended::Goodbye(_) | Ended::Closed),
-            progress: member.answered,
+            progress: member.progress,
             in_flight: member.lost,
             survived: member.opened.elapsed() >= SURVIVED,
         }));
