@@ -1,6 +1,6 @@
 //! A life: backends of several kinds, bad tokens that come and go, an upstream that hangs up, crashes at any point.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use apns_gateway::contract::Mode;
@@ -83,9 +83,24 @@ pub(crate) enum Action {
     },
 }
 
-/// A backend that does what the protocol tells it to: what is named by a packet is its own fault, what was behind that it sends
-/// again. Backend 0 speaks command 2, backend 1 command 1, backend 2 command 0, which nobody answers.
+/// What a backend does about answers. Real ones were of every kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manners {
+    /// As the protocol tells it to: what is named is its own fault, what was behind that it sends again.
+    SendsAgain,
+    /// It reads the answer, connects again, and what was behind is forgotten.
+    Forgets,
+    /// It never reads. A write into a connection that is gone is lost, and only then does it connect again.
+    NeverReads,
+    /// A connection for each write, closed at once.
+    WritesAndCloses,
+    /// It waits for a word after each notification.
+    OneAtATime,
+}
+
+/// A backend. Number 0 speaks command 2, number 1 command 1, number 2 command 0, which nobody answers.
 pub(crate) struct Backend {
+    pub(crate) manners: Manners,
     pub(crate) connection: Option<u64>,
     /// What it has written on its connection, in order.
     pub(crate) written: Vec<Written>,
@@ -110,12 +125,16 @@ pub(crate) struct Life {
     pub(crate) frames: BTreeMap<u64, u64>,
     pub(crate) heard: usize,
     pub(crate) requeued: bool,
+    /// Numbers of which a backend that sends again knows that they were taken, or is told that they were not.
+    pub(crate) promised: BTreeSet<u64>,
 }
 
 impl Life {
-    pub(crate) async fn new(world: World) -> Self {
-        let backends = (0..BACKENDS)
-            .map(|_| Backend {
+    pub(crate) fn new(world: World, manners: [Manners; BACKENDS]) -> Self {
+        let backends = manners
+            .into_iter()
+            .map(|manners| Backend {
+                manners,
                 connection: None,
                 written: vec![],
                 again: vec![],
@@ -130,12 +149,28 @@ impl Life {
             frames: BTreeMap::new(),
             heard: 0,
             requeued: false,
+            promised: BTreeSet::new(),
         }
     }
 
     pub(crate) async fn act(&mut self, action: &Action) {
         match action {
-            Action::Write { backend, phones } => self.write(*backend, phones),
+            Action::Write { backend, phones } => match self.backends[*backend].manners {
+                Manners::OneAtATime => {
+                    for phone in phones {
+                        self.write(*backend, &[*phone]);
+                        let id = self.connection(*backend);
+                        self.world.serve(id).await;
+                        self.world.dispatch().await;
+                        self.listen();
+                    }
+                }
+                Manners::WritesAndCloses => {
+                    self.write(*backend, phones);
+                    self.close(*backend).await;
+                }
+                _ => self.write(*backend, phones),
+            },
             Action::WriteMalformed { backend } => {
                 let id = self.connection(*backend);
                 *self.frames.entry(id).or_default() += 1;
@@ -146,14 +181,7 @@ impl Life {
                 self.world
                     .write(id, &frame(*backend, 4_000_000_000, &[7; 5], "{}"));
             }
-            Action::Close { backend } => {
-                if let Some(id) = self.backends[*backend].connection.take() {
-                    self.world.fin(id);
-                    // It does not wait for an answer: whatever it wrote is on its way.
-                    self.backends[*backend].written.clear();
-                    self.world.serve(id).await;
-                }
-            }
+            Action::Close { backend } => self.close(*backend).await,
             Action::Read { backend, len } => {
                 if let Some(id) = self.backends[*backend].connection {
                     self.world.read(id, *len).await;
@@ -217,6 +245,8 @@ impl Life {
 
     pub(crate) fn write(&mut self, backend: usize, phones: &[u64]) {
         let id = self.connection(backend);
+        let manners = self.backends[backend].manners;
+        let is_gone = manners == Manners::NeverReads && self.world.connections[&id].ended;
         let mut all = std::mem::take(&mut self.backends[backend].again);
         for phone in phones {
             self.number += 1;
@@ -231,6 +261,9 @@ impl Life {
             let seq = self.backends[backend].written.len() as u64;
             self.places.entry(number).or_default().push((id, seq));
             self.phones.insert(number, phone);
+            if manners == Manners::SendsAgain {
+                self.promised.insert(number);
+            }
             *self.frames.entry(id).or_default() += 1;
             let identifier = u32::try_from(number).unwrap();
             self.world.write(
@@ -243,13 +276,32 @@ impl Life {
                 ),
             );
         }
+        if is_gone {
+            self.let_go(backend);
+        }
     }
 
-    /// The gateway is gone, and the connections with it. Like most real clients these take what they wrote for sent.
+    /// The backend closes its side. It does not wait for an answer: whatever it wrote is on its way.
+    async fn close(&mut self, backend: usize) {
+        if let Some(id) = self.let_go(backend) {
+            self.world.fin(id);
+            self.world.serve(id).await;
+        }
+    }
+
+    /// The backend has no connection any more. Like most real ones it takes what it wrote for sent.
+    fn let_go(&mut self, backend: usize) -> Option<u64> {
+        let backend = &mut self.backends[backend];
+        for written in backend.written.drain(..) {
+            self.promised.remove(&written.number);
+        }
+        backend.connection.take()
+    }
+
+    /// The gateway is gone, and the connections with it.
     fn disconnected(&mut self) {
-        for backend in &mut self.backends {
-            backend.connection = None;
-            backend.written.clear();
+        for backend in 0..BACKENDS {
+            self.let_go(backend);
         }
     }
 
@@ -264,11 +316,16 @@ impl Life {
                 // It has closed, and the packet crossed its close.
                 continue;
             };
+            if backend.manners == Manners::NeverReads {
+                continue;
+            }
             let Reply::Packet(packet) = told.reply else {
                 let exact = matches!(self.world.options.mode, Mode::Exact { .. });
                 assert!(exact, "a bare close: {told:?}");
                 // Command 0: nobody knows what was behind it.
-                backend.written.clear();
+                for written in backend.written.drain(..) {
+                    self.promised.remove(&written.number);
+                }
                 backend.connection = None;
                 continue;
             };
@@ -286,6 +343,7 @@ impl Life {
                 .split_off(at)
                 .into_iter()
                 .filter(|written| written.number < u64::MAX)
+                .filter(|_| backend.manners == Manners::SendsAgain)
                 .collect();
             backend.written.clear();
             backend.connection = None;
@@ -293,8 +351,13 @@ impl Life {
         self.heard = self.world.told.len();
     }
 
-    /// The backends go, upstream is repaired, and everything runs dry.
-    pub(crate) async fn end(&mut self) {
+    /// What was written is read, and what is to be sent again is.
+    async fn serve_all(&mut self) {
+        for backend in 0..BACKENDS {
+            if !self.backends[backend].again.is_empty() {
+                self.write(backend, &[]);
+            }
+        }
         let open: Vec<u64> = self
             .world
             .connections
@@ -306,15 +369,25 @@ impl Life {
             self.world.serve(id).await;
         }
         self.listen();
+    }
+
+    /// Upstream is repaired, and everything runs dry.
+    pub(crate) async fn end(&mut self) {
         self.world.trouble(None, None);
         self.world.quiet().await;
         for _ in 0..10_000 {
+            self.serve_all().await;
             self.world.time_comes();
             self.world.dispatch().await;
             self.listen();
             let accepted = self.world.counts().accepted;
             self.world.answer_wait_passes().await;
-            if self.world.counts().accepted > accepted {
+            self.listen();
+            let again = self
+                .backends
+                .iter()
+                .any(|backend| !backend.again.is_empty());
+            if again || self.world.counts().accepted > accepted {
                 continue;
             }
             if self.world.counts().queued == 0 {

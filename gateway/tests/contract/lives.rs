@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use crate::frames::token;
 use crate::http2::{Apns, answer, refusal};
-use crate::life::{Action, BACKENDS, Life, PHONES};
+use crate::life::{Action, BACKENDS, Life, Manners, PHONES};
 use crate::world::{Told, World};
 
 fn action() -> impl Strategy<Value = Action> {
@@ -124,6 +124,15 @@ impl Life {
         for (number, places) in &self.places {
             let taken = places.iter().filter(|place| shown.contains(place)).count();
             assert!(taken <= 1, "notification {number} was taken {taken} times");
+        }
+
+        // What a backend listens for is taken, in the end, whatever was answered before it.
+        for number in &self.promised {
+            let mut places = self.places[number].iter();
+            assert!(
+                places.any(|place| world.accepted.contains_key(place)),
+                "{number} was never taken"
+            );
         }
 
         if world.options.mode == Mode::Continue {
@@ -246,7 +255,17 @@ fn mode() -> impl Strategy<Value = Mode> {
     ]
 }
 
-fn live(over_http2: bool, options: AppOptions, actions: &[Action]) {
+fn manners() -> impl Strategy<Value = Manners> {
+    prop_oneof![
+        3 => Just(Manners::SendsAgain),
+        1 => Just(Manners::Forgets),
+        1 => Just(Manners::NeverReads),
+        1 => Just(Manners::WritesAndCloses),
+        1 => Just(Manners::OneAtATime),
+    ]
+}
+
+fn live(over_http2: bool, manners: [Manners; BACKENDS], options: AppOptions, actions: &[Action]) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -255,7 +274,7 @@ fn live(over_http2: bool, options: AppOptions, actions: &[Action]) {
             true => World::over_http2(options).await,
             false => World::new(options).await,
         };
-        let mut life = Life::new(world).await;
+        let mut life = Life::new(world, manners);
         for action in actions {
             life.act(action).await;
         }
@@ -270,12 +289,13 @@ proptest! {
     #[test]
     fn the_promise_holds_whatever_happens(
         over_http2 in any::<bool>(),
+        manners in prop::array::uniform3(manners()),
         mode in mode(),
         trust_after in 0_u64..12,
         dead_tokens_max in 1_usize..6,
         actions in prop::collection::vec(action(), 40..160),
     ) {
-        live(over_http2, AppOptions { mode, trust_after, dead_tokens_max }, &actions);
+        live(over_http2, manners, AppOptions { mode, trust_after, dead_tokens_max }, &actions);
     }
 }
 
@@ -287,7 +307,8 @@ async fn a_life_that_is_known_to_meet_answers_meets_them() {
         trust_after: 2,
         dead_tokens_max: 100,
     };
-    let mut life = Life::new(World::new(options).await).await;
+    let manners = [Manners::SendsAgain; BACKENDS];
+    let mut life = Life::new(World::new(options).await, manners);
     life.write(0, &[1, 2, 3, 4]);
     life.world.upstream.bad.insert(token(4));
     let id = life.connection(0);
