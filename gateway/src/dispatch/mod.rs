@@ -8,6 +8,8 @@
 //! [`Binary`] or [`Http2`].
 
 mod aside;
+#[cfg(test)]
+mod aside_lives;
 mod backlog;
 mod binary;
 mod http2;
