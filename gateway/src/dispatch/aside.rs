@@ -4,6 +4,9 @@
 //! Until then the later ones to its token wait behind it (order contract, rule 12), and everything else passes. Where many
 //! are under way at once, those to a token that has one under way wait too.
 //!
+//! Of each token no more than a few rows are kept. The rest is passed over and read from the store again ([`Aside::hungry`],
+//! [`Aside::read_again`]) when those have gone, so that a token with thousands of rows holds back no other.
+//!
 //! What is kept here is no more than a view of the store: [`Aside::rewind`] forgets the rows, and paging brings them back.
 //! Only the charges stay, and what is under way.
 
@@ -17,7 +20,10 @@ use crate::upstream::schedule::jittered;
 use crate::verdict::Class;
 
 /// Rows kept at most; above that nothing more is paged until some are due.
-const ROWS_MAX: usize = 1_000;
+const ROWS_MAX: usize = 4_000;
+
+/// Rows kept of one token at most.
+const LINE_ROWS_MAX: usize = 100;
 
 /// What follows from a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +63,15 @@ impl Charge {
     }
 }
 
+/// Rows of a token that were passed over.
+#[derive(Clone, Copy, Debug)]
+struct More {
+    /// They are behind this one,
+    after: RowId,
+    /// up to this one.
+    last: RowId,
+}
+
 /// The notifications set aside.
 #[derive(Debug)]
 pub(crate) struct Aside {
@@ -69,6 +84,8 @@ pub(crate) struct Aside {
     agenda: Agenda,
     /// The same for those whose head has to be sent alone.
     alone: Agenda,
+    /// The tokens of which there is more than is in their line.
+    more: HashMap<Token, More>,
     /// Tokens with a notification under way.
     under_way: HashSet<Token>,
     rows_len: usize,
@@ -88,6 +105,7 @@ impl Aside {
             lines: HashMap::new(),
             agenda: Agenda::new(),
             alone: Agenda::new(),
+            more: HashMap::new(),
             under_way: HashSet::new(),
             rows_len: 0,
             born: now,
@@ -126,17 +144,80 @@ impl Aside {
 
     /// A notification just paged: given back if it may go, kept if it is set aside or behind one that is.
     pub(crate) fn pass(&mut self, row: Row) -> Option<Row> {
-        let is_behind = self.lines.contains_key(&row.token) || self.under_way.contains(&row.token);
+        let token = &row.token;
+        let is_behind = self.lines.contains_key(token)
+            || self.under_way.contains(token)
+            || self.more.contains_key(token);
         if !is_behind && !self.charges.contains_key(&row.id) {
             return Some(row);
         }
-        let token = row.token.clone();
-        self.rows_len += 1;
-        self.lines.entry(token.clone()).or_default().push_back(row);
-        if !is_behind {
-            self.enter(&token);
+        if let Some(more) = self.more.get_mut(token) {
+            more.last = row.id;
+        } else if let Some(kept) = self.lines.get(token).and_then(VecDeque::back)
+            && self.is_line_full(token)
+        {
+            let (after, last) = (kept.id, row.id);
+            self.more.insert(token.clone(), More { after, last });
+        } else {
+            self.append(row);
         }
         None
+    }
+
+    /// Behind which row there are some of a token that has none here any more, though it was passed over: from there the store has
+    /// to be read again.
+    pub(crate) fn hungry(&self) -> Option<RowId> {
+        let hungry = |token: &&Token| !self.lines.contains_key(*token);
+        let tokens = self.more.keys().filter(hungry);
+        tokens.map(|token| self.more[token].after).min()
+    }
+
+    /// Everything that is queued behind `after`, up to the last of `rows`; without any, everything.
+    pub(crate) fn read_again(&mut self, after: RowId, rows: Vec<Row>) {
+        let up_to = rows.last().map(|row| row.id);
+        let mut full = HashSet::new();
+        for row in rows {
+            let Some(more) = self.more.get(&row.token).copied() else {
+                continue;
+            };
+            // One that is missing a row between, or was not passed over yet, has to wait for another reading.
+            let is_next = more.after >= after && row.id > more.after && row.id <= more.last;
+            if !is_next || full.contains(&row.token) {
+                continue;
+            }
+            if self.is_line_full(&row.token) {
+                full.insert(row.token);
+                continue;
+            }
+            let more = More {
+                after: row.id,
+                ..more
+            };
+            self.more.insert(row.token.clone(), more);
+            self.append(row);
+        }
+        self.more.retain(|token, more| {
+            if more.after >= after && !full.contains(token) {
+                more.after = up_to.unwrap_or(more.last).max(more.after);
+            }
+            more.after < more.last
+        });
+    }
+
+    /// One more at the end of a line.
+    fn append(&mut self, row: Row) {
+        let token = row.token.clone();
+        self.rows_len += 1;
+        let line = self.lines.entry(token.clone()).or_default();
+        line.push_back(row);
+        if line.len() == 1 && !self.under_way.contains(&token) {
+            self.enter(&token);
+        }
+    }
+
+    fn is_line_full(&self, token: &Token) -> bool {
+        let len = self.lines.get(token).map_or(0, VecDeque::len);
+        len >= LINE_ROWS_MAX || (len > 0 && self.is_full())
     }
 
     /// A notification of those given out is under way: those to its token wait for [`Aside::arrived`].
@@ -239,6 +320,7 @@ impl Aside {
         self.lines.clear();
         self.agenda.clear();
         self.alone.clear();
+        self.more.clear();
         self.rows_len = 0;
     }
 
@@ -254,6 +336,7 @@ mod tests {
 
     use apns_proto::Command;
     use bytes::Bytes;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -456,15 +539,109 @@ mod tests {
     }
 
     #[test]
-    fn it_is_full_at_a_thousand_rows_and_has_room_again_when_some_were_due() {
+    fn it_is_full_at_so_many_rows_and_has_room_again_when_some_were_due() {
         let (mut aside, now) = aside();
-        aside.charge(RowId::fake(0), Class::Failed, now, 0.0);
-        for serial in 0..1_000 {
-            assert!(!aside.is_full());
-            assert_eq!(aside.pass(row(serial, 1)), None);
+        let mut serials = 0..;
+        for token in 0..40 {
+            aside.departed(&row(0, token).token);
+            for serial in serials.by_ref().take(LINE_ROWS_MAX) {
+                assert!(!aside.is_full());
+                assert_eq!(aside.pass(row(serial, token)), None);
+            }
         }
         assert!(aside.is_full());
+        aside.arrived(&row(0, 7).token);
         assert!(aside.due(now, true).is_some());
         assert!(!aside.is_full());
+    }
+
+    #[test]
+    fn a_token_with_more_rows_than_are_kept_holds_back_no_other_and_keeps_its_order() {
+        let (mut aside, now) = aside();
+        let store: Vec<_> = (1..=250).map(|serial| row(serial, 1)).collect();
+        aside.departed(&store[0].token);
+        for row in &store {
+            assert_eq!(aside.pass(row.clone()), None);
+        }
+        assert!(!aside.is_full());
+        assert_eq!(aside.pass(row(251, 2)), Some(row(251, 2)));
+        assert_eq!(aside.hungry(), None, "it has what it needs");
+
+        aside.arrived(&store[0].token);
+        assert_eq!(drain(&mut aside, now), (1..=100).collect::<Vec<_>>());
+        assert_eq!(
+            aside.pass(row(252, 1)),
+            None,
+            "those passed over come first"
+        );
+        let after = aside.hungry().unwrap();
+        assert_eq!(after, RowId::fake(100));
+        aside.read_again(after, store[100..220].to_vec());
+        assert_eq!(aside.hungry(), None);
+        assert_eq!(drain(&mut aside, now), (101..=200).collect::<Vec<_>>());
+        let after = aside.hungry().unwrap();
+        let mut rest = store[200..].to_vec();
+        rest.extend([row(251, 2), row(252, 1)]);
+        aside.read_again(after, rest);
+        let mut expected: Vec<_> = (201..=250).collect();
+        expected.push(252);
+        assert_eq!(drain(&mut aside, now), expected);
+        assert_eq!(aside.hungry(), None);
+        assert_eq!(aside.pass(row(253, 1)), Some(row(253, 1)));
+    }
+
+    proptest! {
+        /// A store of rows of three tokens, of which some are under way for a while; the pages are as long as it comes.
+        #[test]
+        fn every_row_goes_once_and_each_tokens_in_order(
+            tokens in prop::collection::vec(0..3_u8, 1..900),
+            steps in prop::collection::vec((0..4_u8, 0..3_u8, 1..200_usize), 0..400),
+        ) {
+            let (mut aside, now) = aside();
+            let store: Vec<_> = (1..).zip(&tokens).map(|(serial, token)| row(serial, *token)).collect();
+            let mut unread = store.iter().cloned();
+            let mut sent: Vec<Row> = Vec::new();
+            let mut under_way: HashSet<Token> = HashSet::new();
+            let last = [(0, 0, 1_000), (1, 0, 1_000), (1, 1, 1_000), (1, 2, 1_000), (2, 0, 1_000), (3, 0, 1_000)];
+            let ending = last.into_iter().cycle().take(6 * 30);
+            for (what, token, len) in steps.into_iter().chain(ending) {
+                let go = |row: Row, aside: &mut Aside, under_way: &mut HashSet<Token>, sent: &mut Vec<Row>| {
+                    aside.departed(&row.token);
+                    prop_assert!(under_way.insert(row.token.clone()), "one at a time");
+                    sent.push(row);
+                    Ok(())
+                };
+                match what {
+                    0 => for _ in 0..len {
+                        let Some(row) = unread.next() else { break };
+                        if let Some(row) = aside.pass(row) {
+                            go(row, &mut aside, &mut under_way, &mut sent)?;
+                        }
+                    },
+                    1 => {
+                        let token = row(0, token).token;
+                        if under_way.remove(&token) {
+                            aside.arrived(&token);
+                        }
+                    }
+                    2 => for _ in 0..len {
+                        under_way.drain().for_each(|token| aside.arrived(&token));
+                        let Some(due) = aside.due(now, true) else { break };
+                        go(due.row, &mut aside, &mut under_way, &mut sent)?;
+                    },
+                    _ => if let Some(after) = aside.hungry() {
+                        let queued = store.iter().filter(|row| row.id > after && !sent.contains(row));
+                        aside.read_again(after, queued.take(len).cloned().collect());
+                    },
+                }
+            }
+            for token in 0..3 {
+                let of = |rows: &[Row]| -> Vec<u64> {
+                    let mine = rows.iter().filter(|r| r.token == row(0, token).token);
+                    mine.map(|row| row.seq).collect()
+                };
+                prop_assert_eq!(of(&sent), of(&store));
+            }
+        }
     }
 }

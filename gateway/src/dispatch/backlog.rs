@@ -10,7 +10,7 @@ use tracing::{debug, error, info, warn};
 
 use super::aside::{Aside, Charged, Due};
 use super::settling::Settling;
-use super::stock::Stock;
+use super::stock::{Again, Stock};
 use crate::app::App;
 use crate::call::Call;
 use crate::config::AppConfig;
@@ -66,7 +66,9 @@ impl Backlog {
     pub(super) async fn turn(&mut self) -> Result<Option<Row>, StoreDown> {
         tokio::select! {
             settled = self.settling.committed() => settled?,
-            arrived = self.stock.arrival() => arrived?,
+            arrived = self.stock.arrival() => if let Some(Again { after, rows }) = arrived? {
+                self.aside.read_again(after, rows);
+            },
             row = self.probe.answer() => return Ok(row?.and_then(|row| self.drawn(row))),
         }
         Ok(None)
@@ -106,7 +108,12 @@ impl Backlog {
     pub(super) fn fetch(&mut self, in_flight: usize) {
         // For the same reason it has to see every settlement: what a probe delivered would be in it otherwise.
         let is_late = self.stock.is_rewound() && self.settling.len() + in_flight > 0;
-        if !is_late && !self.aside.is_full() {
+        if is_late {
+            return;
+        }
+        if let Some(after) = self.aside.hungry() {
+            self.stock.fetch_again(after);
+        } else if !self.aside.is_full() {
             self.stock.fetch();
         }
     }

@@ -27,7 +27,17 @@ pub(crate) struct Stock {
     page: Call<Result<Page, StoreDown>>,
 }
 
+/// Rows that had been passed over, read again.
+pub(crate) struct Again {
+    /// Those behind this one,
+    pub(crate) after: RowId,
+    /// as many as there are or fit into a page.
+    pub(crate) rows: Vec<Row>,
+}
+
 struct Page {
+    /// It is read again, and no part of the stock.
+    again: Option<RowId>,
     rows: Vec<Row>,
     /// Nothing up to here is missing from it, unless it is full.
     newest: Option<RowId>,
@@ -73,15 +83,40 @@ impl Stock {
             let rows = store
                 .page(app, after, PAGE_ROWS_MAX, PAGE_BYTES_MAX)
                 .await?;
-            Ok(Page { rows, newest })
+            Ok(Page {
+                again: None,
+                rows,
+                newest,
+            })
+        });
+    }
+
+    /// Asks for a page that is no part of the stock, if nothing else is asked for; [`Stock::arrival`] gives it out.
+    pub(crate) fn fetch_again(&mut self, after: RowId) {
+        if self.page.is_under_way() {
+            return;
+        }
+        let (store, app) = (self.store.clone(), self.app.id);
+        self.page.start(async move {
+            let rows = store
+                .page(app, Some(after), PAGE_ROWS_MAX, PAGE_BYTES_MAX)
+                .await?;
+            Ok(Page {
+                again: Some(after),
+                rows,
+                newest: None,
+            })
         });
     }
 
     /// Waits until [`Stock::fetch`] or [`Stock::take`] may have more to do. Can be dropped and called again.
-    pub(crate) async fn arrival(&mut self) -> Result<(), StoreDown> {
+    pub(crate) async fn arrival(&mut self) -> Result<Option<Again>, StoreDown> {
         tokio::select! {
             page = self.page.answer() => {
-                let Page { rows, newest } = page?;
+                let Page { again, rows, newest } = page?;
+                if let Some(after) = again {
+                    return Ok(Some(Again { after, rows }));
+                }
                 self.cursor = rows.last().map(|row| row.id).or(newest).max(self.cursor);
                 self.rows.extend(rows);
             }
@@ -90,7 +125,7 @@ impl Stock {
                 return pending().await;
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Starts again with the oldest unsettled row.

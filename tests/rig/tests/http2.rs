@@ -16,6 +16,7 @@ use apns_rig::eventually::{eventually, let_pass};
 use apns_rig::numbered::{each_once, number, payload, tally};
 use apns_rig::{Knobs, Rig, Upstream, frames, unknown_token};
 use apns_simulator::event::{Sent, What};
+use apns_simulator::faults::Faults;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -258,26 +259,35 @@ async fn a_push_without_an_answer_is_sent_again_under_the_same_id_and_holds_back
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_that_is_tried_again_holds_back_only_itself_and_keeps_its_order() {
+async fn a_token_with_thousands_of_pushes_that_is_tried_again_holds_back_only_itself_and_keeps_its_order()
+ {
     let rig = rig().await;
-    let slow: String = rig.phones[0]
-        .token
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let slow = &rig.phones[0].token;
+    let prefix: String = slow.iter().map(|byte| format!("{byte:02x}")).collect();
     add(
         &rig,
-        &format!("action=reason,reason=ServiceUnavailable,token={slow}"),
+        &format!("action=reason,reason=ServiceUnavailable,token={prefix}"),
     );
-    send(&rig, 1..=120).await;
-    let is_slow = |n: &u32| phone(&rig, *n) == 0;
+    let mut backend = rig.backend().await;
+    let frames: Vec<u8> = (1..=2_500)
+        .flat_map(|n| frames::framed(n, slow, &payload(n)))
+        .collect();
+    backend.send(&frames).await.unwrap();
+    let others = (2_501..=2_600).filter(|n| phone(&rig, *n) != 0);
+    backend.send(&batch(&rig, others.clone())).await.unwrap();
     eventually("the others", async || {
-        each_once(shown(&rig), (1..=120).filter(|n| !is_slow(n)))
+        each_once(shown(&rig), others.clone())
     })
     .await;
-    rig.settled(|counts| counts.queued == 20).await;
-    rig.simulator.faults(apns_simulator::faults::Faults::clear);
-    all_shown(&rig, "the slow one's too", 1..=120, 1).await;
+    rig.settled(|counts| counts.accepted > 2_500 && counts.queued == 2_500)
+        .await;
+    rig.simulator.faults(Faults::clear);
+    eventually("the slow one's too", async || {
+        each_once(rig.phones[0].numbers(), 1..=2_500)
+    })
+    .await;
+    assert!(rig.phones[0].numbers().is_sorted(), "in the order accepted");
+    assert_eq!(rig.phones[0].numbers().len(), 2_500);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -379,7 +389,7 @@ async fn what_is_wrong_with_the_login_holds_the_app_and_the_first_delivery_ends_
             failures() - before
         );
         assert_eq!(rig.counts().queued, 60, "{rule}");
-        rig.simulator.faults(apns_simulator::faults::Faults::clear);
+        rig.simulator.faults(Faults::clear);
         all_shown_somehow(&rig, rule, 1..=60, 1).await;
         assert_eq!(rig.ledger.held(), None, "{rule}");
     }
@@ -410,7 +420,7 @@ async fn an_apns_that_shuts_down_all_the_time_is_not_connected_to_all_the_time()
         let more = connections() - before;
         assert!(more <= 10, "{rule}: {more} connections in a second");
         assert_eq!(rig.counts().queued, 60, "{rule}");
-        rig.simulator.faults(apns_simulator::faults::Faults::clear);
+        rig.simulator.faults(Faults::clear);
         all_shown(&rig, rule, 1..=60, 1).await;
     }
 }
