@@ -232,6 +232,12 @@ impl Stage {
         &self.set
     }
 
+    /// The key that its provider tokens can be signed with.
+    #[must_use]
+    pub const fn signing_key(&self) -> &SigningKey {
+        &self.signing_key
+    }
+
     /// The topics of a phone's two push apps.
     #[must_use]
     pub fn topics(&self) -> [String; 2] {

@@ -63,11 +63,21 @@ fn every_step_is_told_and_went_well() {
 }
 
 #[test]
-fn it_goes_well_in_every_mode() {
-    for mode in ["continue", "exact"] {
-        let output = demo(&["--once", "--on-reject", mode]);
+fn it_goes_well_over_every_upstream_in_every_mode() {
+    for (upstream, mode) in [
+        ("binary", "continue"),
+        ("binary", "exact"),
+        ("http2", "next-time"),
+        ("http2", "continue"),
+        ("http2", "exact"),
+    ] {
+        let output = demo(&["--once", "--upstream", upstream, "--on-reject", mode]);
         let told = String::from_utf8_lossy(&output.stdout);
-        assert!(told.ends_with("Every step went well.\n"), "{mode}: {told}");
+        assert!(
+            told.ends_with("Every step went well.\n"),
+            "{upstream}, {mode}: {told}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     assert_eq!(
         demo(&["--once", "--on-reject", "never"]).status.code(),

@@ -2,11 +2,12 @@
 
 use apns_proto::courier::{Message, Status};
 use apns_proto::feedback::Tuple;
+use apns_simulator::event::Sent;
 use bytes::BytesMut;
 use data_encoding::HEXLOWER;
 
 /// The parts of a command-2 frame, a line each [P-12].
-pub(crate) fn framed(frame: &[u8]) -> Vec<String> {
+fn framed(frame: &[u8]) -> Vec<String> {
     let Some(([command, length @ ..], mut items)) = frame.split_first_chunk::<5>() else {
         return vec![format!("{}   ?", HEXLOWER.encode(frame))];
     };
@@ -36,6 +37,39 @@ pub(crate) fn framed(frame: &[u8]) -> Vec<String> {
         items = later;
     }
     lines
+}
+
+/// What APNs was sent, a line for each part.
+pub(crate) fn sent(sent: &Sent) -> Vec<String> {
+    let Sent::Post {
+        id,
+        push_type,
+        expiry,
+        priority,
+        body,
+        ..
+    } = sent
+    else {
+        return framed(sent.bytes());
+    };
+    let said = |name: &str, value: Option<String>| value.map(|value| format!("{name:<16} {value}"));
+    let headers = [
+        said("apns-id", Some(id.to_string())),
+        said(
+            "apns-push-type",
+            push_type.map(|push_type| push_type.to_string()),
+        ),
+        said(
+            "apns-priority",
+            priority.map(|priority| priority.0.to_string()),
+        ),
+        said("apns-expiration", expiry.map(|expiry| expiry.0.to_string())),
+        said("body", Some(String::from_utf8_lossy(body).into_owned())),
+    ];
+    [":method          POST, to /3/device/ and the token [H-02]".to_owned()]
+        .into_iter()
+        .chain(headers.into_iter().flatten())
+        .collect()
 }
 
 /// A feedback tuple, a line for each part [P-51].

@@ -7,16 +7,19 @@ use std::time::Duration;
 
 use anyhow::Context;
 use apns_gateway::config::{
-    Addresses, AppConfig, BinaryUpstream, Config, HostPort, ListenConfig, OnReject,
+    Addresses, AppConfig, BinaryUpstream, Config, HostPort, Http2Upstream, ListenConfig, OnReject,
+    TokenConfig, UpstreamConfig,
 };
 use apns_gateway::{Gateway, Handle};
 use apns_net::credentials::Environment;
 use apns_net::ready::PortBase;
 use apns_net::tls::TlsVersions;
+use apns_simulator::SigningKey;
 use apns_simulator::app_server::AppServer;
 use apns_simulator::knobs::Knobs;
 use apns_simulator::phone_link::{AppServerUrl, Line, PhoneLink};
 use apns_simulator::stage::{Ready, Stage, StageOptions, phone_name};
+use clap::ValueEnum;
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -33,9 +36,20 @@ const GATEWAY_PLACE: u16 = 4;
 /// Lines of the courier connections that wait to be told; a full queue slows the phones.
 const LINES_MAX: usize = 4_096;
 
+/// What the gateway speaks with APNs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Upstream {
+    /// Apple's original protocol, on port 2195.
+    #[default]
+    Binary,
+    /// Today's, over HTTP/2.
+    Http2,
+}
+
 /// Everything, running.
 pub(crate) struct House {
     pub(crate) stage: Stage,
+    pub(crate) upstream: Upstream,
     pub(crate) gateway: Handle,
     pub(crate) phones: Vec<PhoneLink>,
     /// What is said on every courier connection.
@@ -47,7 +61,11 @@ pub(crate) struct House {
 
 impl House {
     /// Starts everything but the phones.
-    pub(crate) async fn build(base: PortBase, on_reject: OnReject) -> anyhow::Result<Self> {
+    pub(crate) async fn build(
+        base: PortBase,
+        kind: Upstream,
+        on_reject: OnReject,
+    ) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("apns-demo-").context("no temporary folder")?;
         let stage = Stage::set_up(StageOptions {
             state: folder.path().join("certificates"),
@@ -59,7 +77,8 @@ impl House {
             knobs: Knobs::default(),
         })
         .await?;
-        let gateway = Gateway::start(gateway_config(&stage, &folder, base, on_reject)?).await?;
+        let gateway =
+            Gateway::start(gateway_config(&stage, &folder, base, kind, on_reject)?).await?;
         let backend = gateway.backend_address(ENVIRONMENT);
         let feedback = gateway.feedback_address(ENVIRONMENT);
         let (backend, feedback) = backend
@@ -69,6 +88,7 @@ impl House {
         let (teller, lines) = mpsc::channel(LINES_MAX);
         Ok(Self {
             stage,
+            upstream: kind,
             gateway,
             phones: Vec::new(),
             lines,
@@ -134,17 +154,35 @@ fn gateway_config(
     stage: &Stage,
     folder: &TempDir,
     base: PortBase,
+    kind: Upstream,
     on_reject: OnReject,
 ) -> anyhow::Result<Config> {
     let set = stage.certificates();
-    let host_port = |address: SocketAddr| address.to_string().parse::<HostPort>();
-    let upstream = BinaryUpstream {
-        address: Some(host_port(stage.simulator().binary())?),
-        feedback: Some(host_port(stage.simulator().feedback())?),
-        ca: Some(set.ca.clone()),
-        quiet_period: Duration::from_millis(300),
-        feedback_poll_interval: Duration::from_secs(1),
-        ..BinaryUpstream::new(&set.provider, Some(set.provider_key.clone()))
+    let address = |address: SocketAddr| address.to_string().parse::<HostPort>().map(Some);
+    let ca = Some(set.ca.clone());
+    let upstream: UpstreamConfig = match kind {
+        Upstream::Binary => BinaryUpstream {
+            address: address(stage.simulator().binary())?,
+            feedback: address(stage.simulator().feedback())?,
+            ca,
+            quiet_period: Duration::from_millis(300),
+            feedback_poll_interval: Duration::from_secs(1),
+            ..BinaryUpstream::new(&set.provider, Some(set.provider_key.clone()))
+        }
+        .into(),
+        Upstream::Http2 => {
+            let SigningKey { key_id, team, path } = stage.signing_key().clone();
+            Http2Upstream {
+                address: address(stage.simulator().http2())?,
+                ca,
+                ..Http2Upstream::with_token(TokenConfig {
+                    key: path,
+                    key_id,
+                    team_id: team,
+                })
+            }
+            .into()
+        }
     };
     let mut config = Config {
         listen: ListenConfig {

@@ -17,7 +17,7 @@ use apns_net::ready::{self, PortBase};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::house::House;
+use crate::house::{House, Upstream};
 
 /// Walks a push from registration to feedback, without Apple, and stays up for your own legacy code.
 #[derive(Debug, Parser)]
@@ -36,6 +36,9 @@ struct Arguments {
     /// Phones, each with two push apps
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(2..=100))]
     phones: u32,
+    /// What the gateway speaks with APNs: its original protocol, or today's with a provider token
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    upstream: Upstream,
     /// How the gateway tells a backend that APNs refuses a token
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     on_reject: OnReject,
@@ -70,7 +73,12 @@ async fn demo(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         PORT_BASE
     };
-    let mut house = House::build(arguments.port_base.unwrap_or(free), arguments.on_reject).await?;
+    let mut house = House::build(
+        arguments.port_base.unwrap_or(free),
+        arguments.upstream,
+        arguments.on_reject,
+    )
+    .await?;
     let working = async {
         walk::walk(&mut house, arguments.phones).await?;
         if arguments.once {

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use apns_proto::Token;
 use apns_proto::courier::{Message, Status};
 use apns_proto::feedback::Tuple;
-use apns_simulator::event::What;
+use apns_simulator::event::{Sent, What};
 use apns_simulator::phone_link::{Line, Side};
 use apns_simulator::token_text;
 use data_encoding::HEXLOWER;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use crate::explain;
-use crate::house::{House, TOPIC};
+use crate::house::{House, TOPIC, Upstream};
 
 /// What a step waits for must come within this.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -127,8 +127,8 @@ async fn delivery(house: &mut House, token: &Token) -> anyhow::Result<()> {
     let payload = json!({"aps": {"alert": {"title": "Ada", "body": "Lunch at noon?"}, "badge": 1, "sound": "default"}});
     println!("  app server → gateway → APNs, over two mutually authenticated TLS connections:");
     let report = post(house, &format!("/apps/{TOPIC}/push"), payload.to_string()).await?;
-    let frame = arrived(house).context("step 4: nothing arrived at APNs")?;
-    for part in explain::framed(&frame) {
+    let sent = arrived(house).context("step 4: nothing arrived at APNs")?;
+    for part in explain::sent(&sent) {
         println!("    {part}");
     }
     let outcome = &report["results"][0];
@@ -136,9 +136,11 @@ async fn delivery(house: &mut House, token: &Token) -> anyhow::Result<()> {
         report["sent"] == 1 && outcome["token"] == token.to_hex().as_str(),
         "step 4: the push was not sent: {report}"
     );
-    println!(
-        "  gateway: made it durable before it went on; APNs: silence, which is success [P-30]"
-    );
+    let success = match house.upstream {
+        Upstream::Binary => "silence, which is success [P-30]",
+        Upstream::Http2 => "200, of which the backend hears nothing: silence is success [P-30]",
+    };
+    println!("  gateway: made it durable before it went on; APNs: {success}");
 
     step(
         5,
@@ -206,6 +208,13 @@ async fn way_back(house: &mut House) -> anyhow::Result<()> {
         .context("step 6: the phone did not answer that the app is gone")?;
 
     step(7, "Feedback: the server reads which tokens are dead");
+    if house.upstream == Upstream::Http2 {
+        println!(
+            "  app server → gateway → APNs: the next push, which APNs answers with 410 Unregistered"
+        );
+        let payload = json!({"aps": {"alert": "Hello?"}});
+        post(house, &format!("/apps/{TOPIC}/push"), payload.to_string()).await?;
+    }
     let hex = token.to_hex();
     let mut read = Value::Null;
     wait_for(async || {
@@ -313,11 +322,11 @@ fn tell(line: &Line) {
     );
 }
 
-/// The frame of the newest notification that APNs accepted, as it came.
-fn arrived(house: &House) -> Option<bytes::Bytes> {
+/// The newest notification that APNs accepted, as it came.
+fn arrived(house: &House) -> Option<Sent> {
     let events = house.stage.simulator().events(0, usize::MAX).events;
     events.into_iter().rev().find_map(|event| match event.what {
-        What::Accepted { request, .. } => Some(request.sent.bytes().clone()),
+        What::Accepted { request, .. } => Some(request.sent.clone()),
         _ => None,
     })
 }
