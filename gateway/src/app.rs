@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use apns_net::credentials::Environment;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::contract::{self, AppOptions, Mode};
 use crate::store::{AppId, AppState, Committed};
@@ -21,6 +21,8 @@ pub(crate) struct App {
     /// As of the newest commit.
     pub(crate) committed: watch::Receiver<Committed>,
     rules: Mutex<contract::App>,
+    /// Somebody beside its dispatcher has changed them.
+    changed: Notify,
 }
 
 impl App {
@@ -39,12 +41,24 @@ impl App {
             backlog_rows_max,
             committed: state.committed.clone(),
             rules: Mutex::new(contract::App::new(state, options)),
+            changed: Notify::new(),
         }
     }
 
     /// What the order contract knows of it. Never held over an await.
     pub(crate) fn rules(&self) -> MutexGuard<'_, contract::App> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops it, or lets it go on, because an operator says so. Its dispatcher makes that durable.
+    pub(crate) fn order(&self, order: impl FnOnce(&mut contract::App)) {
+        order(&mut self.rules());
+        self.changed.notify_one();
+    }
+
+    /// Waits for the next order; for its dispatcher.
+    pub(crate) async fn ordered(&self) {
+        self.changed.notified().await;
     }
 
     /// Whether more may be accepted.

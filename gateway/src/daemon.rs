@@ -26,7 +26,7 @@ use crate::own::OwnListeners;
 use crate::setup::{AppSetup, Setup};
 use crate::shared::Shared;
 use crate::silences::Silences;
-use crate::store::{OpenError, Store, StoreDown, StoreOptions};
+use crate::store::{Hold, OpenError, Store, StoreDown, StoreOptions};
 use crate::upstream::connect::Connector;
 
 /// The gateway.
@@ -200,7 +200,7 @@ async fn open_app(setup: &AppSetup, config: &Config, store: &Store) -> Result<Ar
     if state.reset {
         info!(app.topic, %app.environment, "another upstream or certificate than last time: what was learned is forgotten");
     }
-    if let Some(reason) = &state.held {
+    if let Some(Hold { reason, .. }) = &state.held {
         warn!(app.topic, %app.environment, reason, "the app is still on hold");
     }
     let options = AppOptions {

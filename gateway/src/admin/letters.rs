@@ -9,8 +9,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use super::app;
 use super::problem::Problem;
-use crate::app::App;
 use crate::shared::Shared;
 use crate::store::{DeadLetter, DeadLetterEnd, LetterId, Requeue};
 
@@ -130,19 +130,6 @@ pub(super) async fn requeue(
         ));
     }
     Ok(Json(Requeued { requeued }))
-}
-
-fn app(
-    shared: &Shared,
-    path: Result<Path<(Environment, String)>, PathRejection>,
-) -> Result<&Arc<App>, Problem> {
-    let Path((environment, topic)) = path?;
-    shared.app(&topic, environment).ok_or_else(|| {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            format!("there is no app {topic} in {environment}: /v1/status lists those there are"),
-        )
-    })
 }
 
 impl From<DeadLetter> for Letter {

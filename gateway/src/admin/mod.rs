@@ -1,12 +1,13 @@
 //! The admin port: what an operator, a script or Prometheus sees of a running gateway, and the little they can change.
 //!
 //! ```text
-//! operator ──HTTP/1 on loopback──▶ guard (Host, Origin) ──▶ livez, readyz, metrics, v1 ──▶ status (looks) · letters (changes)
+//! operator ──HTTP/1 on loopback──▶ guard (Host, Origin) ──▶ livez, readyz, metrics, v1 ──▶ status (looks) · letters, holds (change)
 //! ```
 //!
 //! It asks nobody for a password, so it listens on loopback alone and answers to names of this machine alone. Nothing changes by GET;
 //! payloads never leave the store.
 
+mod holds;
 mod letters;
 mod metrics;
 mod problem;
@@ -15,8 +16,10 @@ mod status;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apns_net::credentials::Environment;
 use apns_net::http::{self, guard};
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -25,9 +28,11 @@ use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::App;
 use crate::shared::Shared;
 use crate::store::StoreDown;
 
+pub(crate) use self::holds::{Held, Holding};
 pub(crate) use self::letters::{Letters, Requeued, Requeueing};
 pub(crate) use self::problem::Problem;
 pub(crate) use self::status::Status;
@@ -60,6 +65,8 @@ fn routes(shared: Arc<Shared>) -> Router {
             "/v1/apps/{environment}/{topic}/dead-letters/requeue",
             post(letters::requeue),
         )
+        .route("/v1/apps/{environment}/{topic}/hold", post(holds::hold))
+        .route("/v1/apps/{environment}/{topic}/resume", post(holds::resume))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(guarded))
@@ -106,11 +113,26 @@ async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Status>, Probl
     Ok(Json(Status::of(&shared).await?))
 }
 
+/// The app that a path names.
+fn app(
+    shared: &Shared,
+    path: Result<Path<(Environment, String)>, PathRejection>,
+) -> Result<&Arc<App>, Problem> {
+    let Path((environment, topic)) = path?;
+    shared.app(&topic, environment).ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            format!("there is no app {topic} in {environment}: /v1/status lists those there are"),
+        )
+    })
+}
+
 async fn no_such_route(request: Request) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         format!(
-            "there is no {} here, but /livez, /readyz, /metrics, /v1/status and /v1/apps/ENVIRONMENT/TOPIC/dead-letters",
+            "there is no {} here, but /livez, /readyz, /metrics, /v1/status and \
+             /v1/apps/ENVIRONMENT/TOPIC/ with dead-letters, hold and resume behind it",
             request.uri().path()
         ),
     )

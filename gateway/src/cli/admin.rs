@@ -13,7 +13,7 @@ use http::{Method, Request};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::admin::{Letters, Problem, Requeued, Requeueing, Status};
+use crate::admin::{Held, Holding, Letters, Problem, Requeued, Requeueing, Status};
 use crate::config::Config;
 
 /// Longer than the admin port takes for any answer.
@@ -41,6 +41,25 @@ pub(super) struct AppName {
     /// Its environment, where the topic is served in both.
     #[arg(long, value_name = "ENVIRONMENT")]
     environment: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct Hold {
+    #[command(flatten)]
+    app: AppName,
+    /// For whoever asks how things stand.
+    #[arg(long, value_name = "WHY", default_value = "an operator put it on hold")]
+    reason: String,
+    #[command(flatten)]
+    running: Running,
+}
+
+#[derive(Args)]
+pub(super) struct Resume {
+    #[command(flatten)]
+    app: AppName,
+    #[command(flatten)]
+    running: Running,
 }
 
 #[derive(Subcommand)]
@@ -114,6 +133,32 @@ pub(super) async fn status(running: &Running) -> anyhow::Result<()> {
         if let Some(reason) = &app.held {
             println!("  ON HOLD: {reason}");
         }
+    }
+    Ok(())
+}
+
+/// `apns-gateway hold`.
+pub(super) async fn hold(hold: &Hold) -> anyhow::Result<()> {
+    let path = format!("{}/hold", hold.app.path(&hold.running).await?);
+    let holding = Holding {
+        reason: hold.reason.clone(),
+    };
+    said(&hold.running, &hold.running.post(&path, &holding).await?)
+}
+
+/// `apns-gateway resume`.
+pub(super) async fn resume(resume: &Resume) -> anyhow::Result<()> {
+    let path = format!("{}/resume", resume.app.path(&resume.running).await?);
+    said(&resume.running, &resume.running.post(&path, &()).await?)
+}
+
+fn said(running: &Running, held: &Held) -> anyhow::Result<()> {
+    if running.json {
+        return json(held);
+    }
+    match &held.held {
+        Some(reason) => println!("on hold: {reason}"),
+        None => println!("not on hold"),
     }
     Ok(())
 }

@@ -29,6 +29,10 @@ enum Command {
     CheckConfig(ConfigFile),
     /// Says how a running gateway stands: its apps, their queues, what is on hold.
     Status(admin::Running),
+    /// Sends nothing of an app until `resume`; what its backends send is accepted and kept.
+    Hold(admin::Hold),
+    /// Ends a hold, an operator's or the gateway's own.
+    Resume(admin::Resume),
     /// Notifications that were refused or given up.
     #[command(subcommand)]
     DeadLetters(admin::DeadLetters),
@@ -62,6 +66,8 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run_gateway(run),
         Command::CheckConfig(file) => check_config(&file),
         Command::Status(running) => ask(admin::status(&running)),
+        Command::Hold(hold) => ask(admin::hold(&hold)),
+        Command::Resume(resume) => ask(admin::resume(&resume)),
         Command::DeadLetters(verb) => ask(admin::dead_letters(&verb)),
     };
     match outcome {

@@ -9,7 +9,7 @@ use apns_proto::{Status, Token};
 use super::dead_tokens::{DeadTokens, Known};
 use super::mode::Mode;
 use crate::store::{
-    AppState, DeadTokenChange, End, Row, RowId, Settle, Settlement, Trust, unix_seconds,
+    AppState, DeadTokenChange, End, Hold, Row, RowId, Settle, Settlement, Trust, unix_seconds,
 };
 use crate::verdict::{Fault, Misconfiguration, Retry, Verdict, When};
 
@@ -49,7 +49,7 @@ impl Default for AppOptions {
 pub struct App {
     options: AppOptions,
     trust: Trust,
-    held: Option<String>,
+    held: Option<Hold>,
     dead_tokens: DeadTokens,
     /// Of the dead-token table, since the last [`App::settle`].
     changes: Vec<DeadTokenChange>,
@@ -240,13 +240,36 @@ impl App {
                 vouched: self.trust.vouched,
             });
         }
-        self.held = Some(reason.clone());
+        self.held = Some(Hold {
+            reason: reason.clone(),
+            by_operator: false,
+        });
         Some(Alarm::Held(reason))
     }
 
-    /// Why nothing may be sent but a probe a minute, if so.
+    /// Stops the app because somebody says so: nothing is sent, not even a probe, and no delivery ends it but [`App::resume`].
+    pub fn hold_by_operator(&mut self, reason: String) {
+        self.held = Some(Hold {
+            reason,
+            by_operator: true,
+        });
+    }
+
+    /// Ends a hold, whoever made it, because somebody says so.
+    pub fn resume(&mut self) {
+        // What led to it does not lead to the next one.
+        self.trust.bad_run = 0;
+        self.held = None;
+    }
+
+    /// Why nothing may be sent but a probe a minute, or nothing at all, if so.
     pub fn held(&self) -> Option<&str> {
-        self.held.as_deref()
+        self.held.as_ref().map(|hold| &*hold.reason)
+    }
+
+    /// Whether it is on hold and may find out by itself that it need not be.
+    pub fn probes(&self) -> bool {
+        self.held.as_ref().is_some_and(|hold| !hold.by_operator)
     }
 
     /// What upstream's verdicts are worth.
@@ -325,7 +348,9 @@ impl App {
         if self.dead_tokens.remove(token) {
             self.changes.push(DeadTokenChange::Delete(token.clone()));
         }
-        self.held.take().map(|_| Alarm::Released)
+        self.held
+            .take_if(|hold| !hold.by_operator)
+            .map(|_| Alarm::Released)
     }
 
     fn refused(

@@ -41,7 +41,7 @@ impl Backlog {
         let now = Instant::now();
         let store = shared.store.clone();
         // An app that was on hold before the restart is tried at once: somebody may have seen to it.
-        let probe_at = app.rules().held().map(|_| now);
+        let probe_at = app.rules().probes().then_some(now);
         Self {
             stock: Stock::new(Arc::clone(&app), store.clone()),
             aside: Aside::new(upstream.backoff_base, upstream.backoff_max, now.into_std()),
@@ -69,6 +69,7 @@ impl Backlog {
             arrived = self.stock.arrival() => if let Some(Again { after, rows }) = arrived? {
                 self.aside.read_again(after, rows);
             },
+            () = self.app.ordered() => self.ordered(),
             row = self.probe.answer() => return Ok(row?.and_then(|row| self.drawn(row))),
         }
         Ok(None)
@@ -120,6 +121,11 @@ impl Backlog {
 
     /// Draws a row to probe with, if it is time; [`Backlog::turn`] gives it out.
     pub(super) fn draw(&mut self, now: Instant) {
+        if !self.app.rules().probes() {
+            // An operator's hold is not found out about.
+            self.probe_at = None;
+            return;
+        }
         let at = *self.probe_at.get_or_insert(now + self.probe_interval);
         if at <= now && !self.probe.is_under_way() {
             self.probe_at = Some(now + self.probe_interval);
@@ -185,6 +191,16 @@ impl Backlog {
             self.probe_at = Some(Instant::now());
         }
         self.settling.finish().await
+    }
+
+    /// An operator has put the app on hold, or ended that.
+    pub(super) fn ordered(&mut self) {
+        match self.app.rules().held() {
+            Some(reason) => warn!(reason, "the app is on hold, as an operator says"),
+            None => info!("the hold is over, as an operator says"),
+        }
+        self.probe.forget();
+        self.settling.ordered();
     }
 
     /// Forgets the rows: they will be paged again, from the oldest.

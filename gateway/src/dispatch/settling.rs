@@ -102,6 +102,11 @@ impl Settling {
         alarm.is_some()
     }
 
+    /// An operator has changed the app: it is to be stored.
+    pub(crate) const fn ordered(&mut self) {
+        self.changed = true;
+    }
+
     /// Starts the next commit, if there is something for it and the last one is done.
     pub(crate) fn advance(&mut self) {
         if self.call.is_under_way() || (self.ends.is_empty() && !self.changed) {

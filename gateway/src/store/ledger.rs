@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::engine::Engine;
 use super::ids::{AppId, RowId, key, range};
-use super::records::{AppState, Committed, Counts, Trust};
+use super::records::{AppState, Committed, Counts, Hold, Trust};
 use super::unix_seconds;
 
 /// The newest state of an app, inside a transaction.
@@ -18,7 +18,7 @@ pub(super) struct Ledger {
     pub(super) newest: Option<RowId>,
     pub(super) counts: Counts,
     pub(super) trust: Trust,
-    pub(super) held: Option<String>,
+    pub(super) held: Option<Hold>,
     /// Differs from what is in the database.
     pub(super) changed: bool,
     committed: watch::Sender<Committed>,
@@ -87,7 +87,8 @@ impl Engine {
                 .execute("DELETE FROM dead_token WHERE app = ?1", [id.0])?;
             let ledger = self.ledger(id);
             ledger.trust = Trust::default();
-            ledger.held = None;
+            // What an operator stopped is an operator's to go on with.
+            ledger.held.take_if(|hold| !hold.by_operator);
             ledger.changed = true;
         }
         let dead_tokens = self.load_dead_tokens(id, unix_seconds(SystemTime::now()))?;
@@ -147,7 +148,7 @@ impl Engine {
                     newest,
                     counts,
                     trust,
-                    held: row.get("held")?,
+                    held: read_hold(row)?,
                     changed: false,
                     committed,
                 })
@@ -179,7 +180,8 @@ impl Engine {
                 "UPDATE app SET serial = :serial, accepted = :accepted, delivered = :delivered, rejected = :rejected,
                  expired = :expired, given_up = :given_up, queued = :queued, dead_letters = :dead_letters,
                  dead_letters_dropped = :dead_letters_dropped, requeued = :requeued, feedback = :feedback,
-                 feedback_dropped = :feedback_dropped, vouched = :vouched, recent = :recent, bad_run = :bad_run, held = :held
+                 feedback_dropped = :feedback_dropped, vouched = :vouched, recent = :recent, bad_run = :bad_run, held = :held,
+                 held_by_operator = :held_by_operator
                  WHERE id = :id",
             )?
             .execute(named_params! {
@@ -198,10 +200,20 @@ impl Engine {
                 ":vouched": trust.vouched,
                 ":recent": trust.recent,
                 ":bad_run": trust.bad_run,
-                ":held": ledger.held,
+                ":held": ledger.held.as_ref().map(|hold| &hold.reason),
+                ":held_by_operator": ledger.held.as_ref().is_some_and(|hold| hold.by_operator),
                 ":id": app.0,
             })?;
         ledger.changed = false;
         Ok(())
     }
+}
+
+fn read_hold(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Hold>> {
+    let reason: Option<String> = row.get("held")?;
+    let by_operator = row.get("held_by_operator")?;
+    Ok(reason.map(|reason| Hold {
+        reason,
+        by_operator,
+    }))
 }

@@ -50,8 +50,8 @@ use engine::{Engine, Request};
 pub use ids::{AppId, FeedbackId, Installation, LetterId, RowId};
 pub use records::{
     AppState, Append, Appended, AtOnce, Committed, Counts, DeadLetter, DeadLetterEnd, DeadToken,
-    DeadTokenChange, End, FeedbackRow, NewRow, RejectedAtOnce, Requeue, Requeued, Row, Settle,
-    Settlement, Trust,
+    DeadTokenChange, End, FeedbackRow, Hold, NewRow, RejectedAtOnce, Requeue, Requeued, Row,
+    Settle, Settlement, Trust,
 };
 pub use schema::OpenError;
 

@@ -153,7 +153,16 @@ pub struct Settle {
     /// What the app's answers are worth now.
     pub trust: Trust,
     /// Why nothing is sent, if so.
-    pub held: Option<String>,
+    pub held: Option<Hold>,
+}
+
+/// Why an app sends nothing (order contract, rule 7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// For people.
+    pub reason: String,
+    /// Somebody said so, and has to say when it is over; else a probe a minute finds out.
+    pub by_operator: bool,
 }
 
 /// What upstream's verdicts on an app are worth (order contract, rules 6 and 7).
@@ -250,7 +259,7 @@ pub struct AppState {
     /// What its verdicts are worth.
     pub trust: Trust,
     /// Why it is held, if it is.
-    pub held: Option<String>,
+    pub held: Option<Hold>,
     /// Unexpired entries, least recently used first.
     pub dead_tokens: Vec<DeadToken>,
     /// Whether this opening found another scope and therefore forgot trust, hold and dead tokens.

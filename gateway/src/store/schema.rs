@@ -49,6 +49,7 @@ const TABLES: &str = "
         recent INTEGER NOT NULL DEFAULT 0,
         bad_run INTEGER NOT NULL DEFAULT 0,
         held TEXT,
+        held_by_operator INTEGER NOT NULL DEFAULT 0,
         UNIQUE (topic, environment),
         CHECK (accepted = delivered + rejected + expired + given_up + queued)
     ) STRICT;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::Output;
+use std::time::Duration;
 
 use apns_gateway::config::AdminConfig;
 use apns_net::http::ask;
@@ -181,6 +182,38 @@ async fn dead_letters_are_listed_page_by_page_and_put_back() {
     assert_eq!((code, out.as_str()), (Some(0), "1 queued again\n"), "{err}");
     let (_, out, _) = cli(admin, &["dead-letters", "list", TOPIC]).await;
     assert_eq!(out, "no dead letters\n");
+}
+
+#[tokio::test]
+async fn an_operators_hold_sends_nothing_at_all_until_it_is_ended_over_a_restart_too() {
+    let (mut bench, admin) = bench().await;
+    let mut peer = bench.upstream.accept().await;
+    let (code, out, err) = cli(admin, &["hold", TOPIC, "--reason", "moving house"]).await;
+    assert_eq!(
+        (code, out.as_str()),
+        (Some(0), "on hold: moving house\n"),
+        "{err}"
+    );
+    let mut backend = bench.backend().await;
+    backend.push([1, 2]).await;
+    eventually("acceptance", || bench.counts().queued == 2).await;
+    // Probes would come every 50 ms.
+    assert!(peer.is_left_alone(Duration::from_millis(200)).await);
+    let app = json_of(admin, "/v1/status").await["apps"][0].clone();
+    assert_eq!(app["held"], "moving house");
+
+    drop(backend);
+    bench.stop().await;
+    bench.run().await;
+    assert_eq!(bench.held().as_deref(), Some("moving house"));
+    let admin = bench.gateway().ready_file().admin.unwrap();
+    let mut peer = bench.upstream.accept().await;
+    assert!(peer.is_left_alone(Duration::from_millis(200)).await);
+    let (code, out, err) = cli(admin, &["resume", TOPIC]).await;
+    assert_eq!((code, out.as_str()), (Some(0), "not on hold\n"), "{err}");
+    assert_eq!(peer.names(2).await, [1, 2]);
+    bench.delivered(2).await;
+    assert_eq!(bench.held(), None);
 }
 
 #[tokio::test]

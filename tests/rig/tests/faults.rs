@@ -62,6 +62,10 @@ async fn rig() -> Rig {
     })
     .await;
     rig.config.apps[0].probe_interval = Duration::from_millis(50);
+    // What the upstream fails at is tried sixty times.
+    let upstream = rig.binary_upstream();
+    upstream.backoff_base = Duration::from_millis(2);
+    upstream.backoff_max = Duration::from_millis(20);
     rig.start_gateway().await;
     rig
 }
@@ -260,15 +264,15 @@ async fn a_batch_survives_everything_that_can_happen_once_in_the_middle_of_it() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_notification_that_upstream_never_takes_is_found_out() {
     let table: &[(&str, Times, End, u64)] = &[
-        ("FFFF0000", ONCE, GivenUp, 11),
-        ("FFFF0001", ONCE, GivenUp, 11),
+        ("FFFF0000", ONCE, GivenUp, 61),
+        ("FFFF0001", ONCE, GivenUp, 61),
         ("FFFF0002", ONCE, Rejected(2), 2),
         ("FFFF0008", ONCE, Rejected(8), 2),
-        ("FFFF0080", ONCE, GivenUp, 11),
-        ("FFFF00FF", ONCE, GivenUp, 11),
-        ("FFFF0063", ONCE, GivenUp, 11),
+        ("FFFF0080", ONCE, GivenUp, 61),
+        ("FFFF00FF", ONCE, GivenUp, 61),
+        ("FFFF0063", ONCE, GivenUp, 61),
         ("FFFF0103", ONCE, Delivered, 1),
-        ("FFFF0304", ONCE, GivenUp, 11),
+        ("FFFF0304", ONCE, GivenUp, 61),
         ("FFFF031A", ONCE, Delivered, 1),
         ("FFFF031B", ONCE, Rejected(7), 2),
         // The upstream stops whenever it comes.

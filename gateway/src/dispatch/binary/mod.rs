@@ -70,8 +70,14 @@ impl Binary {
                 sleep(self.schedule.pause(fastrand::f64())).await;
                 self.connector.connect().await
             };
-            let Some(connected) = stop.run_until_cancelled(attempt).await else {
-                return Ok(None);
+            let connected = tokio::select! {
+                connected = attempt => connected,
+                () = self.backlog.app.ordered() => {
+                    self.backlog.ordered();
+                    self.backlog.settling.finish().await?;
+                    continue;
+                }
+                () = stop.cancelled() => return Ok(None),
             };
             let problem = match connected {
                 Ok(stream) => {

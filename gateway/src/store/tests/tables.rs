@@ -58,9 +58,13 @@ async fn trust_hold_and_dead_tokens_come_back_after_a_restart() {
         recent: 0b10110,
         bad_run: 1,
     };
+    let hold = Hold {
+        reason: "upstream refuses our certificate".to_owned(),
+        by_operator: false,
+    };
     let settle = Settle {
         trust,
-        held: Some("upstream refuses our certificate".to_owned()),
+        held: Some(hold.clone()),
         dead_tokens: vec![
             DeadTokenChange::Put(dead_token(1, 3, 1)),
             DeadTokenChange::Put(dead_token(2, 9, 2)),
@@ -72,10 +76,7 @@ async fn trust_hold_and_dead_tokens_come_back_after_a_restart() {
     bench.store.settle(bench.app.id, settle).await.unwrap();
     let bench = bench.reopen().await;
     assert_eq!(bench.app.trust, trust);
-    assert_eq!(
-        bench.app.held.as_deref(),
-        Some("upstream refuses our certificate")
-    );
+    assert_eq!(bench.app.held, Some(hold));
     assert_eq!(
         bench.app.dead_tokens,
         [dead_token(1, 3, 1), dead_token(3, 17, 3)]
@@ -92,6 +93,27 @@ async fn trust_hold_and_dead_tokens_come_back_after_a_restart() {
 }
 
 #[tokio::test]
+async fn an_operators_hold_survives_another_scope() {
+    let bench = Bench::new().await;
+    let hold = Some(Hold {
+        reason: "moving house".to_owned(),
+        by_operator: true,
+    });
+    let settle = Settle {
+        trust: Trust::default(),
+        held: hold.clone(),
+        dead_tokens: vec![],
+        rows: vec![],
+    };
+    bench.store.settle(bench.app.id, settle).await.unwrap();
+    let app = bench
+        .store
+        .app("com.example.Mail", Environment::Production, "another")
+        .await;
+    assert_eq!(app.unwrap().held, hold);
+}
+
+#[tokio::test]
 async fn another_scope_forgets_trust_hold_and_dead_tokens_and_keeps_the_rest() {
     let bench = Bench::new().await;
     bench.append(1..=2).await;
@@ -101,7 +123,10 @@ async fn another_scope_forgets_trust_hold_and_dead_tokens_and_keeps_the_rest() {
             recent: 1,
             bad_run: 2,
         },
-        held: Some("held".to_owned()),
+        held: Some(Hold {
+            reason: "held".to_owned(),
+            by_operator: false,
+        }),
         dead_tokens: vec![DeadTokenChange::Put(dead_token(1, 3, 1))],
         rows: vec![],
     };
