@@ -6,11 +6,14 @@
 #![expect(clippy::unwrap_used, reason = "in a test that is the message")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Permissions;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use apns_net::credentials::Environment;
+use apns_certs::pkcs12;
+use apns_net::credentials::{Environment, private_key_from_pem};
 use apns_rig::certificates::{TOPIC, certificates};
 use apns_rig::eventually::{eventually, let_pass};
 use apns_rig::numbered::{each_once, number, payload, tally};
@@ -396,6 +399,21 @@ async fn what_is_wrong_with_the_login_holds_the_app_and_the_first_delivery_ends_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_gets_more_connections_up_to_as_many_as_may_be_and_one_push_gets_one() {
+    for (crowd, connections) in [(300, 3), (1, 1)] {
+        let mut rig = prepare(Upstream::Http2Token).await;
+        rig.http2_upstream().connections_max = 3;
+        add(&rig, "action=max_streams,streams=1,at=connect");
+        add(&rig, "action=latency,ms=20");
+        rig.start_gateway().await;
+        send(&rig, 1..=crowd).await;
+        all_shown(&rig, "all of them", 1..=crowd, 1).await;
+        let made = rig.gateway().counters().upstream_connections.read();
+        assert_eq!(made, connections, "for {crowd}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_apns_that_shuts_down_all_the_time_is_not_connected_to_all_the_time() {
     for rule in [
         "action=reason,reason=Shutdown",
@@ -437,6 +455,44 @@ async fn a_clock_that_differs_by_hours_holds_the_app_until_it_is_right() {
     .await;
     assert!(reason.contains("clock"), "{reason}");
     assert_eq!(rig.counts().queued, 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pkcs12_certificate_with_its_password_in_a_file_is_a_login() {
+    let mut rig = prepare(Upstream::Http2Certificate).await;
+    let minted = &certificates().upstream;
+    let store = pkcs12::write(
+        &pkcs12::Contents {
+            key: &private_key_from_pem(&minted.key_pem, None).unwrap(),
+            certificates: std::slice::from_ref(&minted.certificate_der),
+            friendly_name: None,
+        },
+        "open sesame",
+        pkcs12::Profile::Compat,
+    )
+    .unwrap();
+    let file = |name: &str, contents: &[u8]| {
+        let path = rig.folder().join(name);
+        std::fs::write(&path, contents).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        path
+    };
+    let certificate = file("push.p12", &store);
+    let right = file("right", b"open sesame\n");
+    let wrong = file("wrong", b"close sesame\n");
+    let config = rig.http2_upstream();
+    config.certificate = Some(certificate);
+    config.key = None;
+    config.password_file = Some(wrong);
+    let refused = apns_gateway::check(&rig.config).unwrap_err();
+    let chain: Vec<_> = anyhow::Chain::new(&refused)
+        .map(ToString::to_string)
+        .collect();
+    assert!(chain.join(": ").contains("password"), "{chain:?}");
+    rig.http2_upstream().password_file = Some(right);
+    rig.start_gateway().await;
+    send(&rig, 1..=10).await;
+    all_shown(&rig, "with a .p12", 1..=10, 1).await;
 }
 
 /// A proxy that opens a tunnel for whoever asks as `wanted`, and answers everybody else with 407.

@@ -89,3 +89,64 @@ impl Login {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
+
+    use super::*;
+    use crate::config::TokenConfig;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn login(folder: &std::path::Path) -> Login {
+        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let key = folder.join("key.p8");
+        std::fs::write(&key, pair.serialize_pem()).unwrap();
+        let config = TokenConfig {
+            key,
+            key_id: "ABC123DEFG".to_owned(),
+            team_id: "DEF123GHIJ".to_owned(),
+        };
+        let provider = ProviderToken::load(&config, &folder.join("store")).unwrap();
+        Login::new(Some(Arc::new(provider)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_token_is_used_on_until_there_may_be_another_and_that_one_is_fresh() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut login = login(folder.path());
+        let start = Instant::now();
+        assert!(!login.is_ready(start));
+        login.turn().await;
+        assert!(login.is_ready(start));
+        let first = login.bearer().unwrap().clone();
+        let token = Some(first.issued_at);
+        assert_eq!(login.auth(token, start), Auth::FreshToken);
+        login.refused(token);
+        let soon = start + 19 * MINUTE;
+        assert!(login.is_ready(soon), "another one would come too soon");
+        assert_eq!(login.auth(token, soon), Auth::FreshToken);
+
+        tokio::time::advance(20 * MINUTE).await;
+        let later = Instant::now();
+        assert_eq!(login.auth(token, later), Auth::Token);
+        assert!(!login.is_ready(later));
+        login.turn().await;
+        assert!(login.is_ready(later));
+        let second = login.bearer().unwrap();
+        assert_ne!(second.value, first.value);
+        assert_eq!(login.auth(Some(second.issued_at), later), Auth::FreshToken);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_certificate_is_always_ready_and_never_another() {
+        let mut login = Login::new(None);
+        let now = Instant::now();
+        assert!(login.is_ready(now));
+        assert!(login.bearer().is_none());
+        assert_eq!(login.auth(None, now), Auth::Certificate);
+    }
+}
