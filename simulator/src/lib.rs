@@ -29,6 +29,7 @@ pub mod knobs;
 pub mod phone;
 pub mod phone_link;
 mod phones;
+mod pool;
 mod project;
 pub mod provider_api;
 mod provider_keys;

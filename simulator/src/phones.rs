@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use apns_net::credentials::{Environment, Pin};
-use rustc_hash::FxHashMap;
+use apns_net::credentials::Environment;
 use slab::Slab;
-use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::app_server::Registry;
-use crate::phone::{Phone, PhoneEvent};
+use crate::phone::{Bundle, Phone, PhoneEvent};
+use crate::pool::Pool;
 use crate::virtual_phone::VirtualPhone;
 use crate::world::{ConnectionId, DeviceRefused, World};
 
@@ -20,9 +19,9 @@ pub(crate) struct Phones {
     phones: Slab<VirtualPhone>,
     /// Where they are, by their names.
     named: BTreeMap<Arc<str>, usize>,
-    /// And by their connections.
-    connected: FxHashMap<ConnectionId, usize>,
-    made: u64,
+    /// And by their numbers in the world; `usize::MAX` is nowhere. One that is out of service may be named still.
+    places: Vec<usize>,
+    bundles: Pool<Bundle>,
     backend: Backend,
 }
 
@@ -75,8 +74,8 @@ impl Phones {
         Self {
             phones: Slab::new(),
             named: BTreeMap::new(),
-            connected: FxHashMap::default(),
-            made: 0,
+            places: Vec::new(),
+            bundles: Pool::default(),
             backend,
         }
     }
@@ -86,20 +85,15 @@ impl Phones {
         &mut self,
         now: SystemTime,
         world: &mut World,
-        phone: Phone,
+        mut phone: Phone,
         environment: Environment,
     ) -> Result<(), AddPhoneError> {
         if self.named.contains_key(phone.name()) {
             return Err(AddPhoneError::Exists);
         }
-        self.made += 1;
         let name = phone.shared_name();
-        // What stands for its certificate, which nobody ever sees.
-        let certificate = format!("virtual phone {} {name}", self.made).into_bytes();
-        let pin = Pin::of(&CertificateDer::from(certificate));
-        let at = self
-            .phones
-            .insert(VirtualPhone::new(phone, pin, environment));
+        phone.share(&mut self.bundles);
+        let at = self.phones.insert(VirtualPhone::new(phone, environment));
         self.pump(now, world, at).inspect_err(|_| {
             self.phones.remove(at);
         })?;
@@ -113,9 +107,6 @@ impl Phones {
             return false;
         };
         let mut phone = self.phones.remove(at);
-        if let Some(connection) = phone.connection() {
-            self.connected.remove(&connection);
-        }
         phone.drop_line(now, world);
         true
     }
@@ -141,13 +132,19 @@ impl Phones {
         act: impl FnOnce(&mut Phone) -> T,
     ) -> Option<Result<T, DeviceRefused>> {
         let at = *self.named.get(name)?;
-        let done = act(&mut self.phones.get_mut(at)?.phone);
+        let phone = &mut self.phones.get_mut(at)?.phone;
+        let done = act(phone);
+        phone.share(&mut self.bundles);
         Some(self.pump(now, world, at).map(|()| done))
     }
 
     /// There is something in the outbox of this connection, if it is one of ours.
     pub(crate) fn wake(&mut self, now: SystemTime, world: &mut World, connection: ConnectionId) {
-        if let Some(&at) = self.connected.get(&connection) {
+        let Some(&at) = self.places.get(connection.device().index()) else {
+            return;
+        };
+        let its = self.phones.get(at).and_then(VirtualPhone::connection);
+        if its == Some(connection) {
             // It has a connection, so the world has had room for it.
             let _ = self.pump(now, world, at);
         }
@@ -169,13 +166,14 @@ impl Phones {
             }
         }
         let after = phone.connection();
-        if before != after {
-            if let Some(before) = before {
-                self.connected.remove(&before);
+        if let Some(connection) = after
+            && before != after
+        {
+            let device = connection.device().index();
+            if self.places.len() <= device {
+                self.places.resize(device + 1, usize::MAX);
             }
-            if let Some(after) = after {
-                self.connected.insert(after, at);
-            }
+            self.places[device] = at;
         }
         pumped
     }

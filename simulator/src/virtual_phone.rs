@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use apns_net::credentials::{Environment, Pin};
+use apns_net::credentials::Environment;
 
-use crate::event::Offline;
+use crate::event::{DeviceId, Offline};
 use crate::phone::Phone;
 use crate::world::{ConnectionId, DeviceRefused, World};
 
@@ -16,19 +16,20 @@ const BATCH: usize = 256;
 pub struct VirtualPhone {
     /// The phone; act on it, then [`pump`](Self::pump).
     pub phone: Phone,
-    pin: Pin,
     environment: Environment,
+    /// None before its first connection.
+    device: Option<DeviceId>,
     connection: Option<ConnectionId>,
 }
 
 impl VirtualPhone {
-    /// A phone known to worlds by `pin`.
+    /// A phone that no world has seen before.
     #[must_use]
-    pub fn new(phone: Phone, pin: Pin, environment: Environment) -> Self {
+    pub fn new(phone: Phone, environment: Environment) -> Self {
         Self {
             phone,
-            pin,
             environment,
+            device: None,
             connection: None,
         }
     }
@@ -113,8 +114,12 @@ impl VirtualPhone {
             return Ok(None);
         }
         if self.connection.is_none() {
-            self.connection =
-                Some(world.connect(now, self.pin, self.phone.shared_name(), self.environment)?);
+            let device = match self.device {
+                Some(device) => device,
+                None => world.admit(now, self.phone.shared_name(), self.environment)?,
+            };
+            self.device = Some(device);
+            self.connection = Some(world.dial(device));
             self.phone.connected();
         }
         Ok(self.connection)

@@ -43,6 +43,13 @@ pub struct Device {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeviceId(pub(crate) u32);
 
+impl DeviceId {
+    /// Its place among all phones there ever were.
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// What a provider sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {

@@ -122,13 +122,30 @@ impl RegistrationError {
     }
 }
 
-/// An app as installed on a phone.
-#[derive(Debug, Clone)]
-pub struct App {
+/// An app as it is built and signed: the same on every phone that has it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Bundle {
     pub(super) topic: Arc<str>,
     pub(super) hash: TopicHash,
     pub(super) name: Arc<str>,
     pub(super) entitled: bool,
+}
+
+impl Bundle {
+    pub(super) fn new(topic: &str, name: &str, entitled: bool) -> Self {
+        Self {
+            topic: topic.into(),
+            hash: crate::world::topic_hash(topic),
+            name: name.into(),
+            entitled,
+        }
+    }
+}
+
+/// An app as installed on a phone.
+#[derive(Debug, Clone)]
+pub struct App {
+    pub(super) bundle: Arc<Bundle>,
     pub(super) state: AppState,
     pub(super) settings: Settings,
     pub(super) types: Types,
@@ -142,12 +159,9 @@ pub struct App {
 }
 
 impl App {
-    pub(super) fn new(topic: Arc<str>, name: &str, entitled: bool) -> Self {
+    pub(super) fn new(bundle: Bundle) -> Self {
         Self {
-            hash: crate::world::topic_hash(&topic),
-            topic,
-            name: name.into(),
-            entitled,
+            bundle: Arc::new(bundle),
             state: AppState::default(),
             settings: Settings::default(),
             types: Types::NONE,
@@ -161,19 +175,19 @@ impl App {
     /// The bundle id.
     #[must_use]
     pub fn topic(&self) -> &str {
-        &self.topic
+        &self.bundle.topic
     }
 
     /// The name under the icon.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.bundle.name
     }
 
     /// Whether it is signed with the `aps-environment` entitlement.
     #[must_use]
-    pub const fn is_entitled(&self) -> bool {
-        self.entitled
+    pub fn is_entitled(&self) -> bool {
+        self.bundle.entitled
     }
 
     /// Whether it is running, and where.
@@ -207,8 +221,8 @@ impl App {
     }
 
     /// A *push app* keeps the phone's connection up: entitled, and registered or waiting for it [C-15].
-    pub(super) const fn is_push_app(&self) -> bool {
-        self.entitled && (self.token.is_some() || self.owed)
+    pub(super) fn is_push_app(&self) -> bool {
+        self.bundle.entitled && (self.token.is_some() || self.owed)
     }
 
     /// Whether a notification for `token` is this app's. While a registration is on its way the phone does not know its token yet and takes what
@@ -216,7 +230,7 @@ impl App {
     pub(super) fn owns(&self, token: &Token) -> bool {
         match &self.token {
             Some(own) => own == token,
-            None => self.entitled && self.owed,
+            None => self.bundle.entitled && self.owed,
         }
     }
 }

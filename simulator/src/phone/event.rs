@@ -205,24 +205,29 @@ impl IntoIterator for PhoneEvents {
 
 /// The events nobody took yet.
 #[derive(Debug, Default)]
-pub(super) struct Log {
+pub(super) struct Log(Option<Box<Untaken>>);
+
+#[derive(Debug, Default)]
+struct Untaken {
     events: VecDeque<PhoneEvent>,
     missed: u64,
 }
 
 impl Log {
     pub(super) fn push(&mut self, event: PhoneEvent) {
-        if self.events.len() == EVENTS_MAX {
-            self.events.pop_front();
-            self.missed += 1;
+        let untaken = self.0.get_or_insert_default();
+        if untaken.events.len() == EVENTS_MAX {
+            untaken.events.pop_front();
+            untaken.missed += 1;
         }
-        self.events.push_back(event);
+        untaken.events.push_back(event);
     }
 
     pub(super) fn take(&mut self) -> PhoneEvents {
+        let untaken = self.0.take().unwrap_or_default();
         PhoneEvents {
-            events: std::mem::take(&mut self.events).into(),
-            missed: std::mem::take(&mut self.missed),
+            events: untaken.events.into(),
+            missed: untaken.missed,
         }
     }
 }

@@ -18,17 +18,19 @@
 //! The phone connects when its first push app registers and hangs up when its last one goes [C-15]. It acknowledges everything it receives [C-07], and
 //! what it receives for an app that is not installed with "app gone" [C-08].
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use apns_proto::Token;
 use apns_proto::courier::{Message, TopicHash};
 use bytes::Bytes;
 
+use crate::pool::Pool;
+
 mod app;
 mod cells;
 mod event;
+mod memory;
 mod payload;
 mod present;
 mod receive;
@@ -37,19 +39,19 @@ mod screen;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use app::Bundle;
 pub use app::{App, AppState, RegistrationError, Settings, Types};
 pub use event::{Outcome, PhoneEvent, PhoneEvents, Received};
+pub use memory::HISTORY_MAX;
+use memory::Memory;
 pub use payload::{Alert, Aps, Payload, Unreadable};
 pub use present::NotShown;
 pub use screen::{LockScreen, Note};
 
 /// Apps on one phone.
 pub const APPS_MAX: usize = 100;
-/// Notifications a phone remembers; the oldest leaves when one more arrives.
-pub const HISTORY_MAX: usize = 10_000;
-/// Message ids by which a phone knows a notification again that APNs sends once more because the acknowledgement was lost [C-17]. APNs has no more than
-/// this unacknowledged.
-const RECENT_MAX: usize = 16_384;
+/// What a phone remembers that never received anything.
+static BLANK: LazyLock<Memory> = LazyLock::new(Memory::default);
 
 /// A fake iPhone. See the [module](self).
 #[derive(Debug)]
@@ -60,11 +62,8 @@ pub struct Phone {
     airplane: bool,
     link: Link,
     wanted: bool,
-    acks: Vec<Message>,
-    recent: Recent,
-    screen: LockScreen,
-    history: VecDeque<Received>,
-    received: u64,
+    /// None before the first notification.
+    memory: Option<Box<Memory>>,
     events: event::Log,
 }
 
@@ -118,11 +117,7 @@ impl Phone {
             airplane: false,
             link: Link::Down,
             wanted: false,
-            acks: Vec::new(),
-            recent: Recent::default(),
-            screen: LockScreen::default(),
-            history: VecDeque::new(),
-            received: 0,
+            memory: None,
             events: event::Log::default(),
         }
     }
@@ -142,7 +137,7 @@ impl Phone {
             return Err(ActionError::NoRoom);
         }
         self.apps.reserve_exact(1);
-        self.apps.push(App::new(topic.into(), name, entitled));
+        self.apps.push(App::new(Bundle::new(topic, name, entitled)));
         Ok(())
     }
 
@@ -173,10 +168,12 @@ impl Phone {
         let at = self
             .apps
             .iter()
-            .position(|app| &*app.topic == topic)
+            .position(|app| app.topic() == topic)
             .ok_or(ActionError::NotInstalled)?;
         self.apps.remove(at);
-        self.screen.forget_app(topic);
+        if let Some(memory) = &mut self.memory {
+            memory.screen.forget_app(topic);
+        }
         self.filter_changed();
         self.note_wish();
         Ok(())
@@ -190,7 +187,7 @@ impl Phone {
     pub fn set_state(&mut self, topic: &str, state: AppState) -> Result<(), ActionError> {
         self.app_mut(topic)?;
         for app in &mut self.apps {
-            if &*app.topic == topic {
+            if app.topic() == topic {
                 app.state = state;
             } else if state == AppState::Foreground && app.state == AppState::Foreground {
                 app.state = AppState::Background;
@@ -218,7 +215,7 @@ impl Phone {
     pub fn set_badge(&mut self, topic: &str, badge: u32) -> Result<(), ActionError> {
         let app = self.app_mut(topic)?;
         if std::mem::replace(&mut app.badge, badge) != badge {
-            let topic = app.topic.clone();
+            let topic = app.bundle.topic.clone();
             self.events.push(PhoneEvent::BadgeChanged { topic, badge });
         }
         Ok(())
@@ -241,7 +238,8 @@ impl Phone {
     ///
     /// When the note is not there any more.
     pub fn open(&mut self, note: u64) -> Result<(), ActionError> {
-        let (note, payload) = self.screen.take(note).ok_or(ActionError::NoSuchNote)?;
+        let memory = self.memory.as_mut().ok_or(ActionError::NoSuchNote)?;
+        let (note, payload) = memory.screen.take(note).ok_or(ActionError::NoSuchNote)?;
         let launched = self
             .app(&note.topic)
             .is_some_and(|app| app.state == AppState::NotRunning);
@@ -271,7 +269,7 @@ impl Phone {
 
     /// The TLS connection stands; Connect [C-03] is the first message to write.
     pub fn connected(&mut self) {
-        self.acks.clear();
+        self.take_acks();
         self.link = Link::Connecting { hello: true };
     }
 
@@ -297,7 +295,7 @@ impl Phone {
 
     /// What is to be written now, in this order.
     pub fn take_messages(&mut self) -> Vec<Message> {
-        let mut out = std::mem::take(&mut self.acks);
+        let mut out = self.take_acks();
         match self.link {
             Link::Down | Link::Connecting { hello: false } => {}
             Link::Connecting { hello: true } => {
@@ -346,6 +344,13 @@ impl Phone {
         self.name.clone()
     }
 
+    /// Holds in common with other phones what their apps have in common.
+    pub(crate) fn share(&mut self, bundles: &mut Pool<Bundle>) {
+        for app in &mut self.apps {
+            app.bundle = bundles.share(app.bundle.clone());
+        }
+    }
+
     /// Whether APNs has taken its connection.
     #[must_use]
     pub const fn is_online(&self) -> bool {
@@ -367,24 +372,24 @@ impl Phone {
     /// One of its apps.
     #[must_use]
     pub fn app(&self, topic: &str) -> Option<&App> {
-        self.apps.iter().find(|app| &*app.topic == topic)
+        self.apps.iter().find(|app| app.topic() == topic)
     }
 
     /// The notes on its lock screen.
     #[must_use]
-    pub const fn lock_screen(&self) -> &LockScreen {
-        &self.screen
+    pub fn lock_screen(&self) -> &LockScreen {
+        &self.memory().screen
     }
 
     /// What it received, oldest first; the last [`HISTORY_MAX`].
     pub fn history(&self) -> impl DoubleEndedIterator<Item = &Received> + ExactSizeIterator {
-        self.history.iter()
+        self.memory().history.iter()
     }
 
     /// How many notifications it ever received and acknowledged, those sent twice counted once.
     #[must_use]
-    pub const fn received_count(&self) -> u64 {
-        self.received
+    pub fn received_count(&self) -> u64 {
+        self.memory().received
     }
 
     /// The phone and its lock screen as a picture for a terminal, `width` cells wide (28 to 80).
@@ -394,12 +399,12 @@ impl Phone {
             .apps
             .iter()
             .map(|app| screen::Icon {
-                name: &app.name,
+                name: app.name(),
                 badge: app.badge,
             })
             .collect();
         screen::draw(
-            &self.screen,
+            self.lock_screen(),
             &self.name,
             self.is_online(),
             &icons,
@@ -410,10 +415,19 @@ impl Phone {
 
     // Inside.
 
+    fn memory(&self) -> &Memory {
+        self.memory.as_deref().unwrap_or(&BLANK)
+    }
+
+    fn take_acks(&mut self) -> Vec<Message> {
+        let memory = self.memory.as_mut();
+        memory.map_or_else(Vec::new, |memory| std::mem::take(&mut memory.acks))
+    }
+
     fn app_mut(&mut self, topic: &str) -> Result<&mut App, ActionError> {
         self.apps
             .iter_mut()
-            .find(|app| &*app.topic == topic)
+            .find(|app| app.topic() == topic)
             .ok_or(ActionError::NotInstalled)
     }
 
@@ -424,7 +438,7 @@ impl Phone {
                 self.apps
                     .iter()
                     .filter(|app| app.is_push_app() && app.settings.allowed != ignored)
-                    .map(|app| app.hash)
+                    .map(|app| app.bundle.hash)
                     .collect()
             };
             out.push(Message::FilterTopics {
@@ -433,12 +447,13 @@ impl Phone {
                 ignored: topics(true),
             });
         }
-        for app in self.apps.iter_mut().filter(|app| app.ask && app.entitled) {
+        let asking = |app: &&mut App| app.ask && app.bundle.entitled;
+        for app in self.apps.iter_mut().filter(asking) {
             app.ask = false;
             out.push(Message::ScopedToken {
                 base: base.clone(),
-                topic: app.hash,
-                app: Bytes::copy_from_slice(app.topic.as_bytes()),
+                topic: app.bundle.hash,
+                app: Bytes::copy_from_slice(app.topic().as_bytes()),
             });
         }
     }
@@ -454,11 +469,12 @@ impl Phone {
         if self.airplane {
             return;
         }
-        for app in self.apps.iter_mut().filter(|app| app.owed && !app.entitled) {
+        let unentitled = |app: &&mut App| app.owed && !app.bundle.entitled;
+        for app in self.apps.iter_mut().filter(unentitled) {
             app.owed = false;
             app.ask = false;
             self.events.push(PhoneEvent::DidFail {
-                topic: app.topic.clone(),
+                topic: app.bundle.topic.clone(),
                 error: RegistrationError::no_entitlement(),
             });
         }
@@ -469,7 +485,7 @@ impl Phone {
             self.events.push(PhoneEvent::Offline);
         }
         self.link = Link::Down;
-        self.acks.clear();
+        self.take_acks();
         for app in self.apps.iter_mut().filter(|app| app.owed) {
             app.ask = true;
         }
@@ -487,30 +503,5 @@ impl Phone {
             self.hang_up();
             self.events.push(PhoneEvent::ConnectionUnwanted);
         }
-    }
-}
-
-/// The last message ids seen, in ascending order: APNs counts upwards, so the oldest are in front.
-#[derive(Debug, Default)]
-struct Recent(VecDeque<[u8; 4]>);
-
-impl Recent {
-    /// `false` when it was seen before.
-    fn insert(&mut self, id: [u8; 4]) -> bool {
-        match self.0.back() {
-            Some(newest) if id <= *newest => match self.0.binary_search(&id) {
-                Ok(_) => return false,
-                Err(at) => self.0.insert(at, id),
-            },
-            _ => self.0.push_back(id),
-        }
-        if self.0.len() > RECENT_MAX {
-            self.0.pop_front();
-        }
-        true
-    }
-
-    fn clear(&mut self) {
-        self.0.clear();
     }
 }

@@ -98,7 +98,7 @@ pub(super) fn present(aps: Aps, push_type: Option<PushType>, app: &App) -> Prese
 
 #[cfg(test)]
 mod tests {
-    use super::super::app::Settings;
+    use super::super::app::{Bundle, Settings};
     use super::super::payload::Payload;
     use super::*;
 
@@ -109,7 +109,7 @@ mod tests {
             state,
             types,
             settings,
-            ..App::new("com.example.Mail".into(), "Mail", true)
+            ..App::new(Bundle::new("com.example.Mail", "Mail", true))
         }
     }
 

@@ -7,12 +7,12 @@ use apns_proto::Token;
 use apns_proto::courier::{Message, Status, TopicHash};
 use bytes::Bytes;
 
-use super::app::{App, RegistrationError};
+use super::app::{Bundle, RegistrationError};
 use super::event::{Outcome, PhoneEvent, Received};
 use super::payload::Payload;
 use super::present::{NotShown, present};
 use super::screen::Note;
-use super::{HISTORY_MAX, Keepalive, Link, Phone};
+use super::{Keepalive, Link, Phone};
 use crate::provider_api::PushType;
 
 impl Phone {
@@ -89,7 +89,9 @@ impl Phone {
     /// Device tokens belong to a base token: with another one every app registers again.
     fn change_base(&mut self, base: Option<Token>) {
         self.base = base;
-        self.recent.clear();
+        if let Some(memory) = &mut self.memory {
+            memory.recent.clear();
+        }
         for app in &mut self.apps {
             if app.token.take().is_some() {
                 app.owed = true;
@@ -102,13 +104,13 @@ impl Phone {
         let Some(app) = self
             .apps
             .iter_mut()
-            .find(|app| app.hash == topic && app.owed)
+            .find(|app| app.bundle.hash == topic && app.owed)
         else {
             return;
         };
         app.owed = false;
         app.ask = false;
-        let topic = app.topic.clone();
+        let topic = app.bundle.topic.clone();
         self.events.push(match token {
             Some(token) if status == Status::OK => {
                 app.token = Some(token.clone());
@@ -127,13 +129,14 @@ impl Phone {
         let app = self
             .apps
             .iter()
-            .position(|app| app.hash == arrival.topic && app.owns(&arrival.token));
+            .position(|app| app.bundle.hash == arrival.topic && app.owns(&arrival.token));
         let status = if app.is_some() {
             Status::OK
         } else {
             Status::APP_GONE
         };
-        self.acks.push(Message::Ack {
+        let memory = self.memory.get_or_insert_default();
+        memory.acks.push(Message::Ack {
             token: Some(arrival.token.clone()),
             id: arrival.id,
             status,
@@ -145,8 +148,8 @@ impl Phone {
             self.remember(None, Outcome::AppGone, arrival);
             return;
         };
-        let topic = self.apps[app].topic.clone();
-        if self.recent.insert(arrival.id) {
+        let topic = self.apps[app].bundle.topic.clone();
+        if memory.recent.insert(arrival.id) {
             let outcome = self.show(app, &arrival);
             self.remember(Some(topic), outcome, arrival);
         } else {
@@ -156,7 +159,7 @@ impl Phone {
 
     /// Applies the app's state and the user's settings.
     fn show(&mut self, app: usize, arrival: &Arrival) -> Outcome {
-        let App { topic, name, .. } = &self.apps[app];
+        let Bundle { topic, name, .. } = &*self.apps[app].bundle;
         let (topic, name) = (topic.clone(), name.clone());
         let aps = match Payload::parse(&arrival.payload) {
             Ok(Payload::App(aps)) => aps,
@@ -180,16 +183,16 @@ impl Phone {
         }
         let mut outcome = Outcome::WokenInBackground;
         if let Some(alert) = presentation.alert {
+            let screen = &mut self.memory.get_or_insert_default().screen;
             let note = Note {
-                number: self.screen.next_number(),
+                number: screen.next_number(),
                 at: arrival.at,
                 topic: topic.clone(),
                 app: name,
                 alert,
             };
             self.events.push(PhoneEvent::Shown(note.clone()));
-            self.screen
-                .add(note, arrival.payload.clone(), arrival.collapse_id.clone());
+            screen.add(note, arrival.payload.clone(), arrival.collapse_id.clone());
             outcome = Outcome::Shown;
         }
         if let Some(badge) = presentation.badge {
@@ -226,10 +229,6 @@ impl Phone {
     }
 
     fn remember(&mut self, topic: Option<Arc<str>>, outcome: Outcome, arrival: Arrival) {
-        self.received += 1;
-        if self.history.len() == HISTORY_MAX {
-            self.history.pop_front();
-        }
         let Arrival {
             at,
             token,
@@ -237,7 +236,7 @@ impl Phone {
             stored,
             ..
         } = arrival;
-        self.history.push_back(Received {
+        self.memory.get_or_insert_default().remember(Received {
             at,
             topic,
             token,

@@ -1,6 +1,5 @@
 //! What APNs does with what phones say on the courier connection.
 
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -69,29 +68,58 @@ impl World {
         name: impl Into<Arc<str>>,
         environment: Environment,
     ) -> Result<ConnectionId, DeviceRefused> {
-        self.expire(now);
-        let room = self.devices.len() < self.bounds.devices_max;
-        let device = match self.by_certificate.entry((pin, environment)) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(new) => {
-                let id = u32::try_from(self.devices.len())
-                    .ok()
-                    .filter(|_| room)
-                    .map(DeviceId);
-                let Some(id) = id else {
-                    self.events
-                        .record(now, What::DeviceRefused { name: name.into() });
-                    return Err(DeviceRefused);
-                };
-                self.devices
-                    .push(DeviceEntry::new(id, name.into(), environment));
-                *new.insert(id)
+        let device = match self.by_certificate.get(&(pin, environment)) {
+            Some(known) => *known,
+            None => {
+                let device = self.admit(now, name, environment)?;
+                self.by_certificate.insert((pin, environment), device);
+                device
             }
         };
-        let connection = ConnectionId(self.next_connection);
-        self.next_connection += 1;
-        self.connections.insert(connection, device);
-        Ok(connection)
+        Ok(self.dial(device))
+    }
+
+    /// A phone that nobody has seen before and that has no certificate: its driver knows it by its id.
+    ///
+    /// # Errors
+    ///
+    /// When the world has no room for another phone.
+    pub fn admit(
+        &mut self,
+        now: SystemTime,
+        name: impl Into<Arc<str>>,
+        environment: Environment,
+    ) -> Result<DeviceId, DeviceRefused> {
+        self.expire(now);
+        let room = self.devices.len() < self.bounds.devices_max;
+        let id = u32::try_from(self.devices.len()).ok().filter(|_| room);
+        let Some(id) = id.map(DeviceId) else {
+            self.events
+                .record(now, What::DeviceRefused { name: name.into() });
+            return Err(DeviceRefused);
+        };
+        self.devices
+            .push(DeviceEntry::new(id, name.into(), environment));
+        Ok(id)
+    }
+
+    /// A connection of a phone that was [admitted](Self::admit).
+    pub fn dial(&mut self, device: DeviceId) -> ConnectionId {
+        let entry = self.device_mut(device);
+        entry.connections = entry.connections.wrapping_add(1);
+        let connection = ConnectionId {
+            device,
+            number: entry.connections,
+        };
+        self.dialling.insert(connection);
+        connection
+    }
+
+    /// Whether it has not been given up.
+    fn is_open(&self, connection: ConnectionId) -> bool {
+        let line = self.device(connection.device).line.as_ref();
+        line.is_some_and(|line| line.connection == connection)
+            || self.dialling.contains(&connection)
     }
 
     /// A phone says something. What there is to answer is in its [`outbox`](Self::outbox) then.
@@ -106,9 +134,10 @@ impl World {
         message: Message,
     ) -> Result<(), CourierFault> {
         self.expire(now);
-        let Some(&id) = self.connections.get(&connection) else {
+        if !self.is_open(connection) {
             return Ok(()); // It has been given up already; the face will see.
-        };
+        }
+        let id = connection.device;
         let said = self.said(now, connection, id, message).and_then(|()| {
             let line = self.device_mut(id).line_mut(connection);
             match line.map_or(0, |line| line.unsaid()) {
@@ -126,12 +155,7 @@ impl World {
 
     /// What is to be written on a connection, at most `max` messages, and whether that is the end of it.
     pub fn outbox(&mut self, connection: ConnectionId, max: usize) -> Outbox {
-        let line = self
-            .connections
-            .get(&connection)
-            .and_then(|id| self.devices[id.0 as usize].line.as_mut())
-            .filter(|line| line.connection == connection);
-        match line {
+        match self.device_mut(connection.device).line_mut(connection) {
             Some(line) => Outbox {
                 messages: line.take(max),
                 close: line.closing && line.is_drained(),
@@ -139,7 +163,7 @@ impl World {
             // Before Connect there is nothing to say; a connection given up is to be closed.
             None => Outbox {
                 messages: Vec::new(),
-                close: !self.connections.contains_key(&connection),
+                close: !self.dialling.contains(&connection),
             },
         }
     }
@@ -147,14 +171,10 @@ impl World {
     /// A connection is gone, or is given up. What was on its way and not acknowledged is kept, as far as an offline phone's would be [C-17].
     pub fn disconnect(&mut self, now: SystemTime, connection: ConnectionId, why: Offline) {
         self.expire(now);
-        let Some(id) = self.connections.remove(&connection) else {
-            return;
-        };
-        let Some(line) = self
-            .device_mut(id)
-            .line
-            .take_if(|line| line.connection == connection)
-        else {
+        self.dialling.remove(&connection);
+        let id = connection.device;
+        let line = &mut self.device_mut(id).line;
+        let Some(line) = line.take_if(|line| line.connection == connection) else {
             return;
         };
         // A phone that was sent away [C-18] never was online.
@@ -254,6 +274,7 @@ impl World {
             self.wake_courier(id);
             self.disconnect(now, older, Offline::Replaced);
         }
+        self.dialling.remove(&connection);
         let device = self.device(id).public();
         self.device_mut(id).line = Some(Line::new(connection));
         let (status, issued) = match presented {

@@ -34,6 +34,8 @@ pub(super) struct DeviceEntry {
     pub(super) wanted: bool,
     /// The last message id given out.
     last_id: u32,
+    /// How many connections it has had.
+    pub(super) connections: u32,
 }
 
 /// Its connection.
@@ -92,6 +94,7 @@ impl DeviceEntry {
             line: None,
             wanted: false,
             last_id: 0,
+            connections: 0,
         }
     }
 

@@ -24,7 +24,7 @@ mod provider_api;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -137,7 +137,18 @@ pub enum Pushed {
 
 /// Names a courier connection of this world; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionId(u64);
+pub struct ConnectionId {
+    device: DeviceId,
+    /// Counted per phone.
+    number: u32,
+}
+
+impl ConnectionId {
+    /// Whose it is.
+    pub(crate) const fn device(self) -> DeviceId {
+        self.device
+    }
+}
 
 /// Someone who waits may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,8 +168,8 @@ pub struct World {
     devices: Vec<DeviceEntry>,
     /// By certificate and environment: production and sandbox are two worlds that share a phone's hardware.
     by_certificate: HashMap<(apns_net::credentials::Pin, Environment), DeviceId>,
-    connections: FxHashMap<ConnectionId, DeviceId>,
-    next_connection: u64,
+    /// Connections on which Connect has not come yet; the others are on their phones' lines.
+    dialling: HashSet<ConnectionId>,
     /// Every key was made here: nobody can choose ones that collide.
     registrations: FxHashMap<Token, Registration>,
     stored_len: usize,
@@ -239,8 +250,7 @@ impl World {
             rng: fastrand::Rng::with_seed(seed),
             devices: Vec::new(),
             by_certificate: HashMap::new(),
-            connections: FxHashMap::default(),
-            next_connection: 1,
+            dialling: HashSet::new(),
             registrations: FxHashMap::default(),
             stored_len: 0,
             expiries: BTreeSet::new(),
@@ -477,8 +487,7 @@ impl World {
     pub fn take_wakes(&mut self) -> Vec<Wake> {
         for wake in &self.wakes {
             if let Wake::Courier(connection) = wake
-                && let Some(&device) = self.connections.get(connection)
-                && let Some(line) = self.devices[device.0 as usize].line_mut(*connection)
+                && let Some(line) = self.devices[connection.device.index()].line_mut(*connection)
             {
                 line.woken = false;
             }
@@ -550,11 +559,11 @@ impl World {
     }
 
     fn device(&self, id: DeviceId) -> &DeviceEntry {
-        &self.devices[id.0 as usize]
+        &self.devices[id.index()]
     }
 
     fn device_mut(&mut self, id: DeviceId) -> &mut DeviceEntry {
-        &mut self.devices[id.0 as usize]
+        &mut self.devices[id.index()]
     }
 
     /// Keeps `item` in the one place its app has on this phone [C-12].

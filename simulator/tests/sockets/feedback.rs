@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use apns_net::credentials::{Environment, Pin};
+use apns_net::credentials::Environment;
 use apns_proto::{Limits, decode};
 use apns_simulator::Timeouts;
 use apns_simulator::event::What;
@@ -12,7 +12,6 @@ use apns_simulator::virtual_phone::VirtualPhone;
 use apns_simulator::world::Provider;
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
-use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::support::{DEADLINE, SECOND, Scene, TOPIC, Tap, alert, framed, soon, to_the_end};
 
@@ -193,9 +192,8 @@ async fn no_tuple_is_split_over_two_records() {
     // Their phones need no sockets.
     scene.simulator.world(|world, now| {
         let provider = Provider::new(TOPIC, Environment::Sandbox);
-        for number in 0..APPS {
-            let pin = Pin::of(&CertificateDer::from(number.to_be_bytes().to_vec()));
-            let mut phone = VirtualPhone::new(Phone::new("iPhone"), pin, Environment::Sandbox);
+        for _ in 0..APPS {
+            let mut phone = VirtualPhone::new(Phone::new("iPhone"), Environment::Sandbox);
             for topic in [TOPIC, SECOND] {
                 phone.phone.install(topic, "Mail", true).unwrap();
                 phone.phone.register(topic, Types::ALL).unwrap();

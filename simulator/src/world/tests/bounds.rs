@@ -1,5 +1,7 @@
 //! What happens where a table is full.
 
+use apns_net::credentials::Pin;
+
 use super::*;
 use crate::event::RegistrationRefused;
 
@@ -91,11 +93,7 @@ fn a_full_feedback_list_forgets_its_oldest_tuple() {
         feedback_max: 1,
         ..bounds()
     });
-    let mut other = VirtualPhone::new(
-        phone("Bob's iPhone"),
-        Pin::of(&b"bob".as_slice().into()),
-        Environment::Sandbox,
-    );
+    let mut other = VirtualPhone::new(phone("Bob's iPhone"), Environment::Sandbox);
     other.pump(scene.now, &mut scene.world).unwrap();
     let (first, second) = (
         scene.token(MAIL),
