@@ -62,7 +62,7 @@ impl Shared {
                         && !registered.gone
                         && phone.is_none_or(|name| name == registered.phone)
                 })
-                .map(|it| (it.phone.to_owned(), it.environment, it.token.clone()))
+                .map(|it| (it.phone.to_owned(), it.environment, it.token))
                 .collect();
             found.sort_by(|(one, ..), (other, ..)| one.cmp(other));
             let (name, environment, token) = match (found.pop(), found.is_empty()) {

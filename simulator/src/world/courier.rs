@@ -9,14 +9,9 @@ use apns_proto::courier::{Message, Status, TopicHash};
 use apns_proto::feedback::Tuple;
 
 use super::device::{DeviceEntry, Line};
-use super::{
-    ConnectionId, DeviceId, Keep, Provider, Registration, World, topic_hash, unix_seconds,
-};
+use super::registrations::{Registration, Seed, Topic};
+use super::{ConnectionId, DeviceId, Keep, Provider, World, topic_hash, unix_seconds};
 use crate::event::{Dropped, Offline, RegistrationRefused, What};
-use crate::faults::magic;
-
-/// Bytes of a base token and of a device token made here; tokens of other lengths are only ever received.
-const TOKEN_LEN: usize = 32;
 
 /// Answers that wait to be written on one connection; a phone that asks and does not read is given up.
 const ANSWERS_MAX: usize = 1_000;
@@ -192,8 +187,8 @@ impl World {
             match keep {
                 Keep::No(why) => self.drop_item(now, id, &item, why),
                 Keep::Yes
-                    if self.stored_len >= self.bounds.stored_max
-                        && !self.device(id).stored.contains_key(&item.token) =>
+                    if self.stored.len() >= self.bounds.stored_max
+                        && !self.stored.contains_key(&item.token) =>
                 {
                     self.drop_item(now, id, &item, Dropped::NoRoom);
                 }
@@ -231,8 +226,8 @@ impl World {
                 ignored,
             } => {
                 let device = self.device_mut(id);
-                if device.base.as_ref() == Some(&token) {
-                    device.ignored = ignored.into_iter().collect();
+                if device.has_base(&token) {
+                    device.ignore(ignored);
                 }
             }
             Message::KeepAlive => self.say(id, Message::KeepAliveAck),
@@ -278,7 +273,7 @@ impl World {
         let device = self.device(id).public();
         self.device_mut(id).line = Some(Line::new(connection));
         let (status, issued) = match presented {
-            Some(token) if self.device(id).base.as_ref() != Some(&token) => {
+            Some(token) if !self.device(id).has_base(&token) => {
                 self.events.record(
                     now,
                     What::BaseTokenRefused {
@@ -290,16 +285,17 @@ impl World {
             }
             Some(_) => (Status::OK, None),
             None => {
-                let token = self.new_token();
+                let seed = self.new_seed();
+                let token = seed.token();
                 let what = What::BaseTokenIssued {
                     device: device.clone(),
                     token: token.clone(),
                 };
                 self.events.record(now, what);
                 let entry = self.device_mut(id);
-                entry.base = Some(token.clone());
+                entry.base = Some(seed);
                 entry.base_tokens += 1;
-                entry.ignored.clear();
+                entry.ignore(Vec::new());
                 (Status::OK, Some(token))
             }
         };
@@ -322,7 +318,8 @@ impl World {
 
     /// Puts what was kept on its way, oldest first, the last one marked [C-06].
     fn send_stored(&mut self, id: DeviceId) -> usize {
-        let tokens: Vec<_> = self.device(id).stored.keys().cloned().collect();
+        let registrations = self.registrations.of(self.device(id));
+        let tokens: Vec<_> = registrations.map(|it| it.seed.token()).collect();
         let mut items: Vec<_> = tokens
             .iter()
             .filter_map(|token| self.unstore(id, token))
@@ -363,24 +360,24 @@ impl World {
                 topic,
             }
         };
-        if self.device(id).base.as_ref() != Some(base) {
+        if !self.device(id).has_base(base) {
             return refuse(self, RegistrationRefused::BaseToken, Status::BAD_TOKEN);
         }
         if topic_hash(&app) != topic || app.is_empty() {
             return refuse(self, RegistrationRefused::Topic, Status::APP_GONE);
         }
-        let base_tokens = self.device(id).base_tokens;
-        let had = self.device(id).tokens.iter().find(|token| {
-            self.registrations.get(*token).is_some_and(|registration| {
-                registration.hash == topic && registration.base_tokens == base_tokens
-            })
-        });
-        let had = had.cloned();
+        let entry = self.device(id);
+        let had = self
+            .registrations
+            .of(entry)
+            .find(|it| it.topic.hash == topic && it.base_tokens == entry.base_tokens)
+            .map(|registration| registration.seed);
         let again = had.is_some();
-        let Some(token) = had.or_else(|| self.room_for_token(now, id).then(|| self.new_token()))
+        let Some(seed) = had.or_else(|| self.room_for_token(now, id).then(|| self.new_seed()))
         else {
             return refuse(self, RegistrationRefused::NoRoom, Status(1));
         };
+        let token = seed.token();
         let since = self.events.record(
             now,
             What::Registered {
@@ -390,22 +387,17 @@ impl World {
                 again,
             },
         );
-        if !again {
-            let tokens = &mut self.device_mut(id).tokens;
-            tokens.reserve_exact(1);
-            tokens.push(token.clone());
-        }
-        self.registrations.insert(
-            token.clone(),
-            Registration {
-                device: id,
-                topic: app,
+        if let Some(registration) = self.registrations.get_mut(&token) {
+            registration.since = since;
+            registration.gone = None;
+        } else {
+            let device = &mut self.devices[id.index()];
+            let topic = Topic {
+                name: app,
                 hash: topic,
-                base_tokens,
-                since,
-                gone: None,
-            },
-        );
+            };
+            self.registrations.insert(device, seed, topic, since);
+        }
         Message::ScopedTokenAck {
             status: Status::OK,
             token: Some(token),
@@ -416,19 +408,18 @@ impl World {
     /// Makes room for one more token of a phone, if need be by forgetting one that leads nowhere.
     fn room_for_token(&mut self, now: SystemTime, id: DeviceId) -> bool {
         let device = self.device(id);
-        if device.tokens.len() < self.bounds.tokens_per_device_max {
+        if self.registrations.of(device).count() < self.bounds.tokens_per_device_max {
             return true;
         }
-        let leads_nowhere = |token: &Token| {
-            self.registrations.get(token).is_none_or(|registration| {
-                registration.gone.is_some() || registration.base_tokens != device.base_tokens
-            })
-        };
-        let Some(at) = device.tokens.iter().position(leads_nowhere) else {
+        let leads_nowhere =
+            |it: &&Registration| it.gone.is_some() || it.base_tokens != device.base_tokens;
+        let oldest = self.registrations.of(device).filter(leads_nowhere).last();
+        let Some(seed) = oldest.map(|registration| registration.seed) else {
             return false;
         };
-        let token = self.device_mut(id).tokens.remove(at);
-        if let Some(registration) = self.registrations.remove(&token) {
+        let token = seed.token();
+        let device = &mut self.devices[id.index()];
+        if let Some(registration) = self.registrations.remove(device, seed) {
             if let Some(item) = self.unstore(id, &token) {
                 self.drop_item(now, id, &item, Dropped::TokenForgotten);
             }
@@ -437,7 +428,7 @@ impl World {
                 now,
                 What::TokenForgotten {
                     device,
-                    topic: registration.topic,
+                    topic: registration.topic.name.clone(),
                     token,
                 },
             );
@@ -517,14 +508,13 @@ impl World {
         }
     }
 
-    fn new_token(&mut self) -> Token {
+    /// That of a token nobody has.
+    fn new_seed(&mut self) -> Seed {
         loop {
-            let mut bytes = [0; TOKEN_LEN];
-            self.rng.fill(&mut bytes);
-            let token = Token::new(bytes);
-            // One that looks like a magic token would never be answered as itself.
-            if !bytes.starts_with(&magic::PREFIX) && !self.registrations.contains_key(&token) {
-                return token;
+            if let Some(seed) = Seed::new(self.rng.u64(..))
+                && !self.registrations.contains(seed)
+            {
+                return seed;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! One phone as APNs sees it: its connection, what is on its way to it, what is kept for it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,6 +10,7 @@ use apns_proto::{Expiry, Priority, Token};
 use bytes::Bytes;
 
 use super::ConnectionId;
+use super::registrations::Seed;
 use crate::event::{Device, DeviceId};
 use crate::provider_api::PushType;
 
@@ -19,16 +20,14 @@ pub(super) struct DeviceEntry {
     pub(super) id: DeviceId,
     pub(super) name: Arc<str>,
     pub(super) environment: Environment,
-    /// None before the first Connect.
-    pub(super) base: Option<Token>,
+    /// Its base token's; none before the first Connect.
+    pub(super) base: Option<Seed>,
     /// How many base tokens it has been given.
     pub(super) base_tokens: u32,
-    /// Its device tokens, those of apps that are gone too, in the order of their first registration.
-    pub(super) tokens: Vec<Token>,
-    /// Topics the user does not want [C-05].
-    pub(super) ignored: BTreeSet<TopicHash>,
-    /// One notification per app at most [C-12], by its device token.
-    pub(super) stored: BTreeMap<Token, Item>,
+    /// The latest of its device tokens.
+    pub(super) latest: Option<Seed>,
+    /// Topics the user does not want [C-05], in ascending order.
+    ignored: Box<[TopicHash]>,
     pub(super) line: Option<Line>,
     /// Somebody waits for room.
     pub(super) wanted: bool,
@@ -42,16 +41,23 @@ pub(super) struct DeviceEntry {
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) connection: ConnectionId,
+    /// None while both are empty: most phones are idle.
+    queues: Option<Box<Queues>>,
+    /// The face has been woken and has not looked yet.
+    pub(super) woken: bool,
+    /// The face hangs up after writing what is there.
+    pub(super) closing: bool,
+}
+
+/// What a connection has to carry.
+#[derive(Debug, Default)]
+struct Queues {
     /// Not written yet.
     out: VecDeque<Out>,
     /// How many of those are notifications.
     out_items: usize,
     /// Written and not acknowledged, oldest first.
     unacknowledged: VecDeque<Item>,
-    /// The face has been woken and has not looked yet.
-    pub(super) woken: bool,
-    /// The face hangs up after writing what is there.
-    pub(super) closing: bool,
 }
 
 #[derive(Debug)]
@@ -88,9 +94,8 @@ impl DeviceEntry {
             environment,
             base: None,
             base_tokens: 0,
-            tokens: Vec::new(),
-            ignored: BTreeSet::new(),
-            stored: BTreeMap::new(),
+            latest: None,
+            ignored: Box::default(),
             line: None,
             wanted: false,
             last_id: 0,
@@ -103,6 +108,20 @@ impl DeviceEntry {
             id: self.id,
             name: self.name.clone(),
         }
+    }
+
+    pub(super) fn ignore(&mut self, mut topics: Vec<TopicHash>) {
+        topics.sort_unstable();
+        self.ignored = topics.into();
+    }
+
+    pub(super) fn ignores(&self, topic: &TopicHash) -> bool {
+        self.ignored.binary_search(topic).is_ok()
+    }
+
+    /// Whether this is its base token.
+    pub(super) fn has_base(&self, token: &Token) -> bool {
+        self.base.is_some_and(|base| base.token() == *token)
     }
 
     /// Its Connect was accepted, and it has not been told to go.
@@ -130,8 +149,9 @@ impl DeviceEntry {
     /// Puts a notification on its way. Nothing happens on a phone that is offline.
     pub(super) fn queue(&mut self, item: Item) {
         if let Some(line) = &mut self.line {
-            line.out.push_back(Out::Item(item));
-            line.out_items += 1;
+            let queues = line.queues.get_or_insert_default();
+            queues.out.push_back(Out::Item(item));
+            queues.out_items += 1;
         }
     }
 }
@@ -140,72 +160,78 @@ impl Line {
     pub(super) fn new(connection: ConnectionId) -> Self {
         Self {
             connection,
-            out: VecDeque::new(),
-            out_items: 0,
-            unacknowledged: VecDeque::new(),
+            queues: None,
             woken: false,
             closing: false,
         }
     }
 
     pub(super) fn on_the_way(&self) -> usize {
-        self.out_items + self.unacknowledged.len()
+        let queues = self.queues.as_ref();
+        queues.map_or(0, |queues| queues.out_items + queues.unacknowledged.len())
     }
 
     pub(super) fn say(&mut self, message: Message) {
-        self.out.push_back(Out::Says(message));
+        let queues = self.queues.get_or_insert_default();
+        queues.out.push_back(Out::Says(message));
     }
 
     /// What is to be written, at most `max`; notifications among it wait for their acknowledgement from now on.
     pub(super) fn take(&mut self, max: usize) -> Vec<Message> {
-        let len = self.out.len().min(max);
-        let mut messages = Vec::with_capacity(len);
-        // A queue that has been emptied is given back: most phones are idle.
-        let taken = if len == self.out.len() {
-            std::mem::take(&mut self.out)
-        } else {
-            self.out.drain(..len).collect()
+        let Some(queues) = &mut self.queues else {
+            return Vec::new();
         };
-        for out in taken {
+        let len = queues.out.len().min(max);
+        let mut messages = Vec::with_capacity(len);
+        for out in queues.out.drain(..len) {
             messages.push(match out {
                 Out::Says(message) => message,
                 Out::Item(item) => {
                     let message = item.message();
-                    self.out_items -= 1;
-                    self.unacknowledged.push_back(item);
+                    queues.out_items -= 1;
+                    queues.unacknowledged.push_back(item);
                     message
                 }
             });
         }
+        self.give_back();
         messages
     }
 
     /// Answers that have not been written.
     pub(super) fn unsaid(&self) -> usize {
-        self.out.len() - self.out_items
+        let queues = self.queues.as_ref();
+        queues.map_or(0, |queues| queues.out.len() - queues.out_items)
     }
 
     pub(super) fn is_drained(&self) -> bool {
-        self.out.is_empty()
+        let queues = self.queues.as_ref();
+        queues.is_none_or(|queues| queues.out.is_empty())
     }
 
     /// The notification an acknowledgement means. Phones acknowledge in order, so it is at the front.
     pub(super) fn acknowledged(&mut self, id: [u8; 4]) -> Option<Item> {
-        let at = self.unacknowledged.iter().position(|item| item.id == id)?;
-        let item = self.unacknowledged.remove(at);
-        if self.unacknowledged.is_empty() {
-            self.unacknowledged = VecDeque::new();
-        }
+        let waiting = &mut self.queues.as_mut()?.unacknowledged;
+        let at = waiting.iter().position(|item| item.id == id)?;
+        let item = waiting.remove(at);
+        self.give_back();
         item
+    }
+
+    fn give_back(&mut self) {
+        let empty =
+            |queues: &mut Box<Queues>| queues.out.is_empty() && queues.unacknowledged.is_empty();
+        self.queues.take_if(empty);
     }
 
     /// Everything that was on its way, oldest first.
     pub(super) fn into_items(self) -> impl Iterator<Item = Item> {
-        let unwritten = self.out.into_iter().filter_map(|out| match out {
+        let queues = self.queues.map(|queues| *queues).unwrap_or_default();
+        let unwritten = queues.out.into_iter().filter_map(|out| match out {
             Out::Says(_) => None,
             Out::Item(item) => Some(item),
         });
-        self.unacknowledged.into_iter().chain(unwritten)
+        queues.unacknowledged.into_iter().chain(unwritten)
     }
 }
 

@@ -7,7 +7,7 @@ use apns_proto::feedback::Tuple;
 use super::{Provider, World};
 
 /// A device token and whose it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered<'a> {
     /// The name of its phone.
     pub phone: &'a str,
@@ -16,7 +16,7 @@ pub struct Registered<'a> {
     /// The app.
     pub topic: &'a str,
     /// The token.
-    pub token: &'a Token,
+    pub token: Token,
     /// The phone has said that the app is gone [C-08].
     pub gone: bool,
 }
@@ -36,13 +36,13 @@ impl World {
 
     /// Every device token there is, in no particular order.
     pub fn registrations(&self) -> impl Iterator<Item = Registered<'_>> {
-        self.registrations.iter().map(|(token, registration)| {
+        self.registrations.iter().map(|registration| {
             let device = self.device(registration.device);
             Registered {
                 phone: &device.name,
                 environment: device.environment,
-                topic: &registration.topic,
-                token,
+                topic: &registration.topic.name,
+                token: registration.seed.token(),
                 gone: registration.gone.is_some(),
             }
         })

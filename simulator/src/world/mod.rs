@@ -21,6 +21,7 @@ mod feedback;
 mod file;
 mod look;
 mod provider_api;
+mod registrations;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,7 @@ pub use self::feedback::Snapshot;
 pub use self::look::Registered;
 pub(crate) use self::provider_api::milliseconds;
 pub use self::provider_api::{Posted, Refusal};
+use self::registrations::Registrations;
 use crate::clock::Clock;
 pub use crate::event::DeviceId;
 use crate::event::{Dropped, Events, Page, Request, Route, Sent, What};
@@ -170,9 +172,9 @@ pub struct World {
     by_certificate: HashMap<(apns_net::credentials::Pin, Environment), DeviceId>,
     /// Connections on which Connect has not come yet; the others are on their phones' lines.
     dialling: HashSet<ConnectionId>,
-    /// Every key was made here: nobody can choose ones that collide.
-    registrations: FxHashMap<Token, Registration>,
-    stored_len: usize,
+    registrations: Registrations,
+    /// One notification per app at most [C-12], by its device token.
+    stored: FxHashMap<Token, Item>,
     /// What is stored and has an end: UNIX seconds, phone, app.
     expiries: BTreeSet<(i64, DeviceId, Token)>,
     feedback: Lists,
@@ -182,21 +184,7 @@ pub struct World {
     wakes: Vec<Wake>,
 }
 
-/// A device token and whose it is.
-#[derive(Debug)]
-struct Registration {
-    device: DeviceId,
-    topic: Arc<str>,
-    hash: TopicHash,
-    /// The phone's [`base_tokens`](DeviceEntry::base_tokens) when it was asked for: of an earlier base token it is a relic of a wiped phone.
-    base_tokens: u32,
-    /// The event of its latest registration.
-    since: u64,
-    /// When the phone said that the app is gone [C-08].
-    gone: Option<SystemTime>,
-}
-
-/// Whose a device token is; the token and the topic are the table's own.
+/// Whose a device token is; the topic is the table's own.
 struct Found {
     token: Token,
     device: DeviceId,
@@ -251,8 +239,8 @@ impl World {
             devices: Vec::new(),
             by_certificate: HashMap::new(),
             dialling: HashSet::new(),
-            registrations: FxHashMap::default(),
-            stored_len: 0,
+            registrations: Registrations::default(),
+            stored: FxHashMap::default(),
             expiries: BTreeSet::new(),
             feedback: Lists::default(),
             faults: Faults::default(),
@@ -313,16 +301,16 @@ impl World {
 
     /// What is known of a device token, if it is one of this topic and environment.
     fn find(&self, token: &Token, topic: &str, environment: Environment) -> Result<Found, Unfound> {
-        let (token, registration) =
-            self.registrations
-                .get_key_value(token)
-                .ok_or(if self.devices.is_empty() {
-                    Unfound::NoPhones
-                } else {
-                    Unfound::NoPhone
-                })?;
-        if *registration.topic != *topic {
-            return Err(Unfound::OtherTopic(registration.topic.clone()));
+        let registration = self
+            .registrations
+            .get(token)
+            .ok_or(if self.devices.is_empty() {
+                Unfound::NoPhones
+            } else {
+                Unfound::NoPhone
+            })?;
+        if *registration.topic.name != *topic {
+            return Err(Unfound::OtherTopic(registration.topic.name.clone()));
         }
         if self.device(registration.device).environment != environment {
             return Err(Unfound::OtherEnvironment);
@@ -330,8 +318,8 @@ impl World {
         Ok(Found {
             token: token.clone(),
             device: registration.device,
-            topic: registration.topic.clone(),
-            hash: registration.hash,
+            topic: registration.topic.name.clone(),
+            hash: registration.topic.hash,
             gone: registration.gone,
         })
     }
@@ -356,7 +344,7 @@ impl World {
         let keep = Keep::of(content.expiry.map(|expiry| expiry.0), now);
         let route = if gone.is_some() {
             Route::AppGone(public)
-        } else if device.ignored.contains(&hash) {
+        } else if device.ignores(&hash) {
             Route::Dropped(public, Dropped::Unwanted)
         } else if device.is_online() {
             if device.on_the_way() >= self.bounds.outbox_max {
@@ -369,8 +357,8 @@ impl World {
                 Keep::No(why) => Route::Dropped(public, why),
                 // What is there already gives way, so that its place is free.
                 Keep::Yes
-                    if self.stored_len >= self.bounds.stored_max
-                        && !device.stored.contains_key(&token) =>
+                    if self.stored.len() >= self.bounds.stored_max
+                        && !self.stored.contains_key(&token) =>
                 {
                     Route::Dropped(public, Dropped::NoRoom)
                 }
@@ -533,7 +521,7 @@ impl World {
     /// How many notifications are kept for phones that are offline.
     #[must_use]
     pub fn stored_len(&self) -> usize {
-        self.stored_len
+        self.stored.len()
     }
 
     /// When the next notification that is kept expires: [`expire`](Self::expire) has something to do then.
@@ -581,16 +569,14 @@ impl World {
             self.expiries
                 .insert((expiry.0.into(), id, item.token.clone()));
         }
-        self.stored_len += 1;
-        self.device_mut(id).stored.insert(item.token.clone(), item);
+        self.stored.insert(item.token.clone(), item);
     }
 
     fn unstore(&mut self, id: DeviceId, token: &Token) -> Option<Item> {
-        let item = self.device_mut(id).stored.remove(token)?;
+        let item = self.stored.remove(token)?;
         if let Some(expiry) = item.expiry {
             self.expiries.remove(&(expiry.0.into(), id, token.clone()));
         }
-        self.stored_len -= 1;
         Some(item)
     }
 
