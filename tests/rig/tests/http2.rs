@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use apns_certs::pkcs12;
+use apns_gateway::config::AdminConfig;
 use apns_net::credentials::{Environment, private_key_from_pem};
 use apns_rig::certificates::{TOPIC, certificates};
 use apns_rig::eventually::{eventually, let_pass};
@@ -441,6 +442,50 @@ async fn an_apns_that_shuts_down_all_the_time_is_not_connected_to_all_the_time()
         rig.simulator.faults(Faults::clear);
         all_shown(&rig, rule, 1..=60, 1).await;
     }
+}
+
+/// Asks the gateway's admin port for something.
+async fn order(rig: &Rig, order: &str, body: &str) {
+    let admin = rig.gateway().ready_file().admin.unwrap();
+    let mut socket = TcpStream::connect(admin).await.unwrap();
+    let request = format!(
+        "POST /v1/apps/production/{TOPIC}/{order} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operators_hold_sends_nothing_and_when_it_ends_everything_goes_once() {
+    let mut rig = prepare(Upstream::Http2Token).await;
+    rig.config.admin = Some(AdminConfig {
+        address: SocketAddr::from(([127, 0, 0, 1], 0)),
+    });
+    rig.start_gateway().await;
+    add(&rig, "action=latency,ms=100");
+    send(&rig, 1..=60).await;
+    rig.settled(|counts| counts.accepted == 60).await;
+    // In the middle of it, twice.
+    for _ in 0..2 {
+        order(&rig, "hold", r#"{"reason":"moving house"}"#).await;
+        eventually("the hold", async || rig.ledger.held().ok_or("not held")).await;
+        // What was under way may still arrive; after that nothing does, not even a probe.
+        let_pass(4, Duration::from_millis(100)).await;
+        let before = shown(&rig).len();
+        let_pass(4, Duration::from_millis(100)).await;
+        assert_eq!(shown(&rig).len(), before);
+        order(&rig, "resume", "").await;
+        eventually("more", async || match shown(&rig).len() {
+            len if len > before => Ok(()),
+            len => Err(len),
+        })
+        .await;
+    }
+    all_shown(&rig, "in the end", 1..=60, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

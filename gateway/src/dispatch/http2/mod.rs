@@ -103,6 +103,10 @@ impl Http2 {
         }
         if self.backlog.is_held() {
             self.forget();
+            if !self.backlog.app.rules().probes() {
+                // An operator's hold stops probes too.
+                self.lone = None;
+            }
             if self.lone.is_none() && self.pool.in_flight() == 0 {
                 self.backlog.draw(now);
             }
