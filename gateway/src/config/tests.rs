@@ -49,6 +49,29 @@ fn the_example_is_a_valid_config() {
     assert_eq!(config.backends[0].pin.to_string().len(), 64);
 }
 
+/// The blocks of TOML in a page.
+fn toml_in(page: &str) -> Vec<&str> {
+    let blocks = page.split("```toml\n").skip(1);
+    blocks
+        .map(|block| block.split("```").next().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_configurations_of_the_bridge_guide_are_valid() {
+    let page = include_str!("../../../docs/bridge.md");
+    let [whole, certificate] = toml_in(page)[..] else {
+        panic!("a whole configuration, and what differs with a certificate");
+    };
+    let whole = whole.replace('…', &"ab".repeat(32));
+    let config = Config::parse(&whole).unwrap();
+    assert_eq!(config.check().unwrap(), []);
+    let (before, token) = whole.split_once("[app.upstream.token]").unwrap();
+    let (_, after) = token.split_once("[[backend]]").unwrap();
+    let config = Config::parse(&format!("{before}{certificate}[[backend]]{after}")).unwrap();
+    assert_eq!(config.check().unwrap(), []);
+}
+
 #[test]
 fn the_example_explains_every_key_there_is() {
     let mut known = BTreeSet::new();
