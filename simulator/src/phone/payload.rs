@@ -64,9 +64,9 @@ impl Payload {
         let Value::Object(object) = value else {
             return Err(Unreadable::NotAnObject);
         };
-        match object.get("aps") {
+        match member(&object, "aps") {
             Some(Value::Object(aps)) => Ok(Self::App(Aps::read(aps))),
-            None if object.contains_key("mdm") => Ok(Self::DeviceManagement),
+            None if member(&object, "mdm").is_some() => Ok(Self::DeviceManagement),
             _ => Err(Unreadable::NoAps),
         }
     }
@@ -75,14 +75,13 @@ impl Payload {
 impl Aps {
     fn read(aps: &Object<'_>) -> Self {
         Self {
-            alert: aps.get("alert").and_then(Alert::read),
+            alert: member(aps, "alert").and_then(Alert::read),
             // A badge that is a string or negative is passed over, as iOS does.
-            badge: aps
-                .get("badge")
+            badge: member(aps, "badge")
                 .and_then(Value::as_u64)
                 .and_then(|badge| u32::try_from(badge).ok()),
-            sound: aps.get("sound").and_then(sound),
-            content_available: match aps.get("content-available") {
+            sound: member(aps, "sound").and_then(sound),
+            content_available: match member(aps, "content-available") {
                 Some(Value::Number(number)) => number.as_i64() == Some(1),
                 Some(Value::Bool(yes)) => *yes,
                 _ => false,
@@ -110,13 +109,21 @@ impl Alert {
     }
 }
 
+/// What a key stands for: the last time it is there, as Foundation reads it.
+fn member<'a, 'json>(object: &'a Object<'json>, key: &str) -> Option<&'a Value<'json>> {
+    let mut members = object.as_vec().iter().rev();
+    members
+        .find(|(name, _)| *name == key)
+        .map(|(_, value)| value)
+}
+
 /// A plain text, or where there is none, a localised string.
 fn line(alert: &Object<'_>, plain: &str, key: &str, arguments: &str) -> Option<String> {
-    if let Some(plain) = alert.get(plain).and_then(Value::as_str).and_then(text) {
+    if let Some(plain) = member(alert, plain).and_then(Value::as_str).and_then(text) {
         return Some(plain);
     }
-    let key = alert.get(key).and_then(Value::as_str)?;
-    let arguments: Vec<String> = match alert.get(arguments) {
+    let key = member(alert, key).and_then(Value::as_str)?;
+    let arguments: Vec<String> = match member(alert, arguments) {
         Some(Value::Array(arguments)) => arguments.iter().map(argument).collect(),
         _ => Vec::new(),
     };
@@ -137,7 +144,7 @@ fn argument(value: &Value<'_>) -> String {
 fn sound(value: &Value<'_>) -> Option<String> {
     match value {
         Value::Str(name) => text(name),
-        Value::Object(sound) => sound.get("name").and_then(Value::as_str).and_then(text),
+        Value::Object(sound) => member(sound, "name").and_then(Value::as_str).and_then(text),
         _ => None,
     }
 }
@@ -216,6 +223,18 @@ mod tests {
                 alert.body.as_deref()
             ),
             (Some("Jenna"), Some("Dinner"), Some("At eight?"))
+        );
+    }
+
+    #[test]
+    fn of_a_key_that_is_there_twice_the_last_counts() {
+        let read = aps(
+            r#"{"aps":{"alert":"no"},"aps":{"badge":1,"alert":{"body":"no","body":"yes"},"badge":2}}"#,
+        );
+        assert_eq!(read.badge, Some(2));
+        assert_eq!(
+            read.alert.and_then(|alert| alert.body).as_deref(),
+            Some("yes")
         );
     }
 
