@@ -285,7 +285,7 @@ impl World {
             }
             Some(_) => (Status::OK, None),
             None => {
-                let seed = self.new_seed();
+                let seed = self.new_base();
                 let token = seed.token();
                 let what = What::BaseTokenIssued {
                     device: device.clone(),
@@ -333,6 +333,14 @@ impl World {
         len
     }
 
+    fn new_base(&mut self) -> Seed {
+        loop {
+            if let Some(seed) = Seed::new(self.rng.u64(..)) {
+                return seed;
+            }
+        }
+    }
+
     /// ScopedToken [C-10]: an app wants its device token. It gets the one it had [C-11].
     fn register(
         &mut self,
@@ -373,8 +381,11 @@ impl World {
             .find(|it| it.topic.hash == topic && it.base_tokens == entry.base_tokens)
             .map(|registration| registration.seed);
         let again = had.is_some();
-        let Some(seed) = had.or_else(|| self.room_for_token(now, id).then(|| self.new_seed()))
-        else {
+        let next = |world: &mut Self| {
+            let room = world.room_for_token(now, id);
+            room.then(|| world.registrations.next(&mut world.rng))?
+        };
+        let Some(seed) = had.or_else(|| next(self)) else {
             return refuse(self, RegistrationRefused::NoRoom, Status(1));
         };
         let token = seed.token();
@@ -505,17 +516,6 @@ impl World {
                     token: forgotten.token,
                 },
             );
-        }
-    }
-
-    /// That of a token nobody has.
-    fn new_seed(&mut self) -> Seed {
-        loop {
-            if let Some(seed) = Seed::new(self.rng.u64(..))
-                && !self.registrations.contains(seed)
-            {
-                return seed;
-            }
         }
     }
 }

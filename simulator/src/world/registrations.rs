@@ -6,7 +6,6 @@ use std::time::SystemTime;
 
 use apns_proto::Token;
 use apns_proto::courier::TopicHash;
-use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use super::device::DeviceEntry;
@@ -14,33 +13,38 @@ use crate::event::DeviceId;
 use crate::faults::magic;
 use crate::pool::Pool;
 
-/// Bytes of a base token and of a device token made here; tokens of other lengths are only ever received.
-const TOKEN_LEN: usize = 32;
-
-/// What a token is made of here, and all that is kept of it: its first eight bytes, from which the others follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What a token is made of here, and all that is kept of it: its place among the registrations, below 32 bits of chance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seed(NonZeroU64);
 
 impl Seed {
-    /// `None` where its token would be magic, and never answered as itself.
+    /// Any; `None` where its token would be magic, and never answered as itself.
     pub(super) fn new(number: u64) -> Option<Self> {
-        let seed = NonZeroU64::new(number)?;
-        (!number.to_be_bytes().starts_with(&magic::PREFIX)).then_some(Self(seed))
+        let seed = Self(NonZeroU64::new(number)?);
+        (!seed.token().as_bytes().starts_with(&magic::PREFIX)).then_some(seed)
     }
 
     /// That of a token, if it was made here.
     fn of(token: &Token) -> Option<Self> {
-        let first = token.as_bytes().first_chunk()?;
-        let seed = Self::new(u64::from_be_bytes(*first))?;
+        let (first, last) = (
+            token.as_bytes().first_chunk()?,
+            token.as_bytes().last_chunk()?,
+        );
+        let seed = u64::from_be_bytes(*first) ^ u64::from_be_bytes(*last);
+        let seed = Self(NonZeroU64::new(seed)?);
         (seed.token() == *token).then_some(seed)
     }
 
+    /// The seed in its last eight bytes, hidden by the first eight; those before them follow from it.
     pub(super) fn token(self) -> Token {
-        let mut token = [0; TOKEN_LEN];
-        let (first, rest) = token.split_at_mut(size_of_val(&self.0));
-        first.copy_from_slice(&self.0.get().to_be_bytes());
-        fastrand::Rng::with_seed(self.0.get()).fill(rest);
-        Token::new(token)
+        let mut rng = fastrand::Rng::with_seed(self.0.get());
+        let [first, second, third] = std::array::from_fn(|_| rng.u64(..));
+        let words = [first, second, third, first ^ self.0.get()];
+        Token::new(words.map(u64::to_be_bytes).as_flattened())
+    }
+
+    const fn place(self) -> usize {
+        (self.0.get() & u32::MAX as u64) as usize
     }
 }
 
@@ -48,8 +52,6 @@ impl Seed {
 #[derive(Debug, Default)]
 pub(super) struct Registrations {
     kept: Slab<Registration>,
-    /// Where they are. Every key was made here: nobody can choose ones that collide.
-    places: FxHashMap<Seed, usize>,
     topics: Pool<Topic>,
 }
 
@@ -83,12 +85,20 @@ impl Registrations {
     }
 
     pub(super) fn get_mut(&mut self, token: &Token) -> Option<&mut Registration> {
-        let place = self.places.get(&Seed::of(token)?)?;
-        self.kept.get_mut(*place)
+        let seed = Seed::of(token)?;
+        let registration = self.kept.get_mut(seed.place())?;
+        (registration.seed == seed).then_some(registration)
     }
 
-    pub(super) fn contains(&self, seed: Seed) -> bool {
-        self.places.contains_key(&seed)
+    /// That of the next token to be [inserted](Self::insert). `None`: there are four billion already.
+    pub(super) fn next(&self, rng: &mut fastrand::Rng) -> Option<Seed> {
+        let place = u32::try_from(self.kept.vacant_key()).ok()?;
+        loop {
+            let chance = rng.u64(..) & !u64::from(u32::MAX);
+            if let Some(seed) = Seed::new(chance | u64::from(place)) {
+                return Some(seed);
+            }
+        }
     }
 
     /// In no particular order.
@@ -102,7 +112,7 @@ impl Registrations {
         std::iter::successors(latest, |registration| self.at(registration.earlier?))
     }
 
-    /// A token that nobody has is the phone's now.
+    /// The [next](Self::next) token is the phone's now.
     pub(super) fn insert(
         &mut self,
         device: &mut DeviceEntry,
@@ -110,7 +120,7 @@ impl Registrations {
         topic: Topic,
         since: u64,
     ) {
-        let place = self.kept.insert(Registration {
+        self.kept.insert(Registration {
             seed,
             device: device.id,
             topic: self.topics.share(Arc::new(topic)),
@@ -119,23 +129,23 @@ impl Registrations {
             gone: None,
             earlier: device.latest.replace(seed),
         });
-        self.places.insert(seed, place);
     }
 
     /// The phone's token is nobody's any more.
     pub(super) fn remove(&mut self, device: &mut DeviceEntry, seed: Seed) -> Option<Registration> {
-        let removed = self.kept.try_remove(self.places.remove(&seed)?)?;
+        let removed = self.kept.try_remove(seed.place())?;
         if device.latest == Some(seed) {
             device.latest = removed.earlier;
         } else {
             let later = self.of(device).find(|it| it.earlier == Some(seed))?.seed;
-            self.kept.get_mut(*self.places.get(&later)?)?.earlier = removed.earlier;
+            self.kept.get_mut(later.place())?.earlier = removed.earlier;
         }
         Some(removed)
     }
 
     fn at(&self, seed: Seed) -> Option<&Registration> {
-        self.kept.get(*self.places.get(&seed)?)
+        let registration = self.kept.get(seed.place());
+        registration.filter(|registration| registration.seed == seed)
     }
 }
 
@@ -145,43 +155,63 @@ mod tests {
 
     use super::*;
 
-    fn seed(number: u64) -> Seed {
-        Seed::new(number).unwrap()
+    fn topic() -> Topic {
+        Topic {
+            name: "app".into(),
+            hash: TopicHash([0; 20]),
+        }
     }
 
     #[test]
-    fn a_token_leads_back_to_its_seed_and_one_that_only_begins_alike_does_not() {
-        let token = seed(7).token();
-        assert_eq!(Seed::of(&token), Some(seed(7)));
-        let mut other: [u8; TOKEN_LEN] = token.as_bytes().try_into().unwrap();
-        other[TOKEN_LEN - 1] ^= 1;
-        assert_eq!(Seed::of(&Token::new(other)), None);
+    fn a_token_leads_back_to_its_seed_and_one_that_differs_anywhere_does_not() {
+        let seed = Seed::new(7).unwrap();
+        let token = seed.token();
+        assert_eq!(Seed::of(&token), Some(seed));
+        for at in 0..token.as_bytes().len() {
+            let mut other = token.as_bytes().to_owned();
+            other[at] ^= 1;
+            assert_eq!(Seed::of(&Token::new(other)), None, "{at}");
+        }
         assert_eq!(Seed::of(&Token::new(&token.as_bytes()[1..])), None);
     }
 
     #[test]
     fn no_seed_makes_a_magic_token() {
-        assert_eq!(Seed::new(0xffff_0000_0000_0000), None);
-        assert_eq!(Seed::new(u64::MAX), None);
+        let magic = (0_u64..).find(|number| Seed::new(number + 1).is_none());
+        let seed = Seed(NonZeroU64::new(magic.unwrap() + 1).unwrap());
+        assert!(seed.token().as_bytes().starts_with(&magic::PREFIX));
     }
 
     #[test]
-    fn a_phone_has_its_tokens_whichever_was_removed() {
-        for (removed, left) in [(1, [3, 2]), (2, [3, 1]), (3, [2, 1])] {
+    fn a_phone_has_its_other_tokens_whichever_was_removed() {
+        for (removed, left) in [(0, [2, 1]), (1, [2, 0]), (2, [1, 0])] {
+            let mut rng = fastrand::Rng::with_seed(7);
             let mut registrations = Registrations::default();
             let mut device = DeviceEntry::new(DeviceId(0), "phone".into(), Environment::Sandbox);
-            for number in 1..=3 {
-                let topic = Topic {
-                    name: "app".into(),
-                    hash: TopicHash([0; 20]),
-                };
-                registrations.insert(&mut device, seed(number), topic, number);
-            }
-            let gone = registrations.remove(&mut device, seed(removed)).unwrap();
-            assert_eq!(gone.since, removed);
-            let tokens = registrations.of(&device).map(|it| it.seed);
-            assert_eq!(tokens.collect::<Vec<_>>(), left.map(seed));
-            assert!(registrations.get(&seed(removed).token()).is_none());
+            let seeds: [_; 3] = std::array::from_fn(|number| {
+                let seed = registrations.next(&mut rng).unwrap();
+                registrations.insert(&mut device, seed, topic(), number as u64);
+                seed
+            });
+            let gone = registrations.remove(&mut device, seeds[removed]).unwrap();
+            assert_eq!(gone.since, removed as u64);
+            let its = registrations.of(&device).map(|it| it.seed);
+            assert_eq!(its.collect::<Vec<_>>(), left.map(|number| seeds[number]));
         }
+    }
+
+    #[test]
+    fn a_token_that_was_removed_does_not_lead_to_the_one_in_its_place() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut registrations = Registrations::default();
+        let mut device = DeviceEntry::new(DeviceId(0), "phone".into(), Environment::Sandbox);
+        let first = registrations.next(&mut rng).unwrap();
+        registrations.insert(&mut device, first, topic(), 1);
+        registrations.remove(&mut device, first).unwrap();
+        let second = registrations.next(&mut rng).unwrap();
+        registrations.insert(&mut device, second, topic(), 2);
+        assert_eq!(first.place(), second.place());
+        assert!(registrations.get(&first.token()).is_none());
+        assert!(registrations.get(&second.token()).is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! `apns-bench`, with next to nothing to measure: that it measures, not what.
+//! `apns-bench`, with next to nothing to measure: that it measures, and the one figure that neither the machine nor the build changes.
 
 #![expect(clippy::unwrap_used, reason = "in a test that is the message")]
 
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 fn bench(arguments: &[&str]) -> Output {
-    let few = "--notifications 400 --connections 3 --phones 20 --idle-phones 20 --couriers 2";
+    let few = "--notifications 400 --phones 20 --couriers 2";
     Command::new(env!("CARGO_BIN_EXE_apns-bench"))
         .args(few.split(' '))
         .args(arguments)
@@ -15,12 +15,16 @@ fn bench(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-#[test]
-fn the_bench_has_a_figure_and_a_target_for_everything_it_measures() {
-    let output = bench(&["--json"]);
+fn report(idle_phones: &str) -> Value {
+    let output = bench(&["--json", "--connections", "3", "--idle-phones", idle_phones]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn the_bench_has_a_figure_and_a_target_for_everything_it_measures() {
+    let report = report("20");
     let figures = report["figures"].as_array().unwrap();
     let units: Vec<_> = figures.iter().map(|figure| &figure["unit"]).collect();
     let provider = ["µs of CPU", "µs of CPU", "µs of CPU", "ratio", "ratio"];
@@ -33,6 +37,22 @@ fn the_bench_has_a_figure_and_a_target_for_everything_it_measures() {
         assert!(measured.is_finite() && shows, "{figure}");
         assert!(figure["target"].as_f64().unwrap() > 0.0, "{figure}");
     }
+}
+
+#[test]
+fn an_idle_virtual_phone_costs_no_more_memory_than_its_target() {
+    // As many as the events that are remembered: of fewer, the events would be counted too.
+    let report = report("100000");
+    let figures = report["figures"].as_array().unwrap();
+    let idle = |figure: &&Value| {
+        figure["what"]
+            .as_str()
+            .unwrap()
+            .contains("idle virtual phone")
+    };
+    let phone = figures.iter().find(idle).unwrap();
+    let (measured, target) = (phone["measured"].as_f64(), phone["target"].as_f64());
+    assert!(measured > Some(0.0) && measured <= target, "{phone}");
 }
 
 #[test]
