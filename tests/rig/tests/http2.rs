@@ -191,7 +191,7 @@ async fn whatever_apns_does_to_streams_and_connections_every_push_is_shown() {
         // Streams end without an answer.
         ("action=rst_stream,every=7", 1, 4),
         ("action=rst_stream,every=50,error_code=8", 1, 4),
-        ("action=rst_stream,every=50,error_code=2,taken=true", 2, 4),
+        ("action=rst_stream,nth=50,error_code=2,taken=true", 2, 4),
         // APNs is out of order, or wants less.
         ("action=reason,reason=ServiceUnavailable,limit=100", 1, 4),
         ("action=reason,reason=InternalServerError,limit=20", 1, 4),
