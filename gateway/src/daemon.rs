@@ -23,6 +23,7 @@ use crate::handle::{Bound, Handle};
 use crate::late::OpenConnections;
 use crate::listener::{Listener, Service};
 use crate::own::OwnListeners;
+use crate::reload::Reload;
 use crate::setup::{AppSetup, Setup};
 use crate::shared::Shared;
 use crate::silences::Silences;
@@ -43,14 +44,15 @@ impl Gateway {
         for warning in &setup.warnings {
             warn!("{warning}");
         }
-        let (listeners, bound) = bind(&config, &setup).await?;
+        let reload = Reload::new(&config, &setup);
+        let (listeners, bound) = bind(&config, &reload).await?;
         let (admin, admin_address) = bind_admin(&config).await?.unzip();
         let own = OwnListeners::new(
             bound
                 .iter()
                 .flat_map(|(_, bound)| [bound.backend, bound.feedback]),
         );
-        let connectors = connectors(&setup, &own).await?;
+        let connectors = connectors(&setup, &reload, &own).await?;
         let store = open_store(&config)?;
         let mut apps = Vec::new();
         for app in &setup.apps {
@@ -97,25 +99,31 @@ impl Gateway {
             info!(%admin, "the admin port listens");
         }
         let supervisor = tokio::spawn(tasks.supervise(Arc::clone(&shared)));
-        Ok(Handle::new(shared, bound, admin_address, supervisor))
+        Ok(Handle::new(
+            shared,
+            bound,
+            admin_address,
+            reload,
+            supervisor,
+        ))
     }
 }
 
 async fn bind(
     config: &Config,
-    setup: &Setup,
+    reload: &Reload,
 ) -> Result<(Vec<Listener>, Vec<(Environment, Bound)>), StartError> {
     let mut listeners = Vec::new();
     let mut bound = Vec::new();
-    for (environment, tls) in &setup.listeners {
+    for (environment, tls) in reload.listeners() {
         let addresses = config
             .listen
-            .addresses(*environment)
+            .addresses(environment)
             .expect("it is in the setup because it is configured");
         let backend = listen::bind(addresses.backend).await?;
         let feedback = listen::bind(addresses.feedback).await?;
         bound.push((
-            *environment,
+            environment,
             Bound {
                 backend: local_address(&backend, addresses.backend)?,
                 feedback: local_address(&feedback, addresses.feedback)?,
@@ -124,8 +132,8 @@ async fn bind(
         for (socket, service) in [(backend, Service::Push), (feedback, Service::Feedback)] {
             listeners.push(Listener {
                 socket,
-                tls: Arc::clone(tls),
-                environment: *environment,
+                tls: tls.clone(),
+                environment,
                 service,
             });
         }
@@ -155,14 +163,18 @@ struct Connectors {
 }
 
 /// One for each app, none of which leads back here.
-async fn connectors(setup: &Setup, own: &OwnListeners) -> Result<Vec<Connectors>, StartError> {
+async fn connectors(
+    setup: &Setup,
+    reload: &Reload,
+    own: &OwnListeners,
+) -> Result<Vec<Connectors>, StartError> {
     let mut all = Vec::new();
-    for app in &setup.apps {
+    for (app, tls) in setup.apps.iter().zip(reload.apps()) {
         let upstream = app.config.upstream.common();
         let connector = |address| Connector {
             address,
             proxy: upstream.proxy.cloned(),
-            tls: Arc::clone(&app.tls),
+            tls: tls.clone(),
             own: own.clone(),
             timeout: upstream.connect_timeout,
             write_timeout: upstream.write_timeout,

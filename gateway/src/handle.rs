@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use crate::app::App;
 use crate::counters::Counters;
 use crate::failure::Failure;
+use crate::reload::{Reload, ReloadError};
 use crate::shared::Shared;
 use crate::store::{Counts, DeadLetter, LetterId, Requeue, StoreDown, Trust};
 
@@ -19,6 +20,7 @@ pub struct Handle {
     shared: Arc<Shared>,
     bound: Vec<(Environment, Bound)>,
     admin: Option<SocketAddr>,
+    reload: Reload,
     supervisor: JoinHandle<Result<(), Failure>>,
     outcome: Option<Result<(), Failure>>,
 }
@@ -53,12 +55,14 @@ impl Handle {
         shared: Arc<Shared>,
         bound: Vec<(Environment, Bound)>,
         admin: Option<SocketAddr>,
+        reload: Reload,
         supervisor: JoinHandle<Result<(), Failure>>,
     ) -> Self {
         Self {
             shared,
             bound,
             admin,
+            reload,
             supervisor,
             outcome: None,
         }
@@ -168,6 +172,14 @@ impl Handle {
 
     fn app(&self, topic: &str, environment: Environment) -> Option<&Arc<App>> {
         self.shared.app(topic, environment)
+    }
+
+    /// Reads the certificates and keys of the configuration again. Open connections stay as they are.
+    ///
+    /// # Errors
+    /// One of them cannot be used; then all stay what they were.
+    pub async fn reload(&self) -> Result<(), ReloadError> {
+        self.reload.read_again(&self.shared).await
     }
 
     /// Waits until the gateway ends: told to by [`Handle::shutdown`], or because it cannot go on. Can be dropped and called

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use apns_net::credentials::Environment;
-use apns_net::listen::{Accepted, Limits, serve};
+use apns_net::listen::{Accepted, Configurations, Limits, serve};
 use tokio::net::TcpListener;
 use tokio_rustls::rustls::ServerConfig;
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::backend;
 use crate::feedback;
+use crate::reload::Current;
 use crate::shared::Shared;
 
 /// What a listener is for.
@@ -25,7 +26,7 @@ pub(crate) enum Service {
 /// One bound listener.
 pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
-    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) tls: Current<ServerConfig>,
     pub(crate) environment: Environment,
     pub(crate) service: Service,
 }
@@ -46,6 +47,7 @@ impl Listener {
         } = self;
         let drain = shared.drain.clone();
         let places = Places::new(backend_connections_max);
+        let tls = Configurations::by_name(move |_| tls.get());
         serve(socket, tls, limits, drain, move |accepted| {
             let (shared, places) = (Arc::clone(&shared), places.clone());
             async move {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use apns_net::ready::{self, PortBase};
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigError};
 use crate::{Failure, Gateway, Handle, SetupError, StartError, check};
@@ -23,7 +23,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs the gateway until SIGTERM or SIGINT.
+    /// Runs the gateway until SIGTERM or SIGINT; SIGHUP makes it read its certificates and keys again.
     Run(Run),
     /// Says what is wrong with a configuration, and stops.
     CheckConfig(ConfigFile),
@@ -121,14 +121,26 @@ fn run_gateway(run: Run) -> anyhow::Result<()> {
 
 async fn serve(config: Config, ready_file: Option<PathBuf>) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     let mut gateway = Gateway::start(config).await?;
     if let Some(path) = ready_file {
         ready::write(path, &gateway.ready_file())?;
     }
-    tokio::select! {
-        ended = gateway.ended() => return Ok(ended?),
-        () = signals.next() => info!("stopping; a second signal stops at once"),
+    loop {
+        tokio::select! {
+            ended = gateway.ended() => return Ok(ended?),
+            () = signals.next() => break,
+            _ = hang_up.recv() => {}
+        }
+        if let Err(problem) = gateway.reload().await {
+            let problem = anyhow::Error::from(problem);
+            error!(
+                problem = format!("{problem:#}"),
+                "certificates and keys stay as they were"
+            );
+        }
     }
+    info!("stopping; a second signal stops at once");
     stop(&mut gateway, &mut signals).await
 }
 

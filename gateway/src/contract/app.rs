@@ -170,6 +170,11 @@ impl App {
         app
     }
 
+    /// Forgets what it has learned, as the store already has: the app's upstream or credentials are others now.
+    pub fn begin_anew(&mut self, state: &AppState) {
+        *self = Self::new(state, self.options);
+    }
+
     /// What upstream's answer to a push means; `said` is its words, for people. Judge answers in the order of the rows.
     pub fn judge(
         &mut self,

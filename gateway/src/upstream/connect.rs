@@ -1,7 +1,6 @@
 //! Connecting to an upstream: name, TCP, a proxy's tunnel where there is one, TLS, all under one deadline.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -16,6 +15,7 @@ use tokio_rustls::rustls::{self, AlertDescription, ClientConfig};
 
 use crate::config::{HostPort, Proxy};
 use crate::own::OwnListeners;
+use crate::reload::Current;
 
 /// What the kernel may hold of our writes; Linux keeps twice as much for its own bookkeeping. Bytes in there look
 /// written to us: should the connection break, this bounds what may have been lost unseen.
@@ -30,7 +30,7 @@ pub(crate) struct Connector {
     pub(crate) address: HostPort,
     /// Who is asked for a tunnel there; then the name is looked up by that one.
     pub(crate) proxy: Option<Proxy>,
-    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) tls: Current<ClientConfig>,
     pub(crate) own: OwnListeners,
     pub(crate) timeout: Duration,
     /// Written data that is not acknowledged for so long breaks the connection.
@@ -85,7 +85,7 @@ impl Connector {
         if let Some(proxy) = &self.proxy {
             self.open_tunnel(&mut socket, proxy).await?;
         }
-        TlsConnector::from(Arc::clone(&self.tls))
+        TlsConnector::from(self.tls.get())
             .connect(name, socket)
             .await
             .map_err(|error| match refusal(&error) {

@@ -6,6 +6,7 @@ mod admin;
 mod backends;
 mod fairness;
 mod feedback;
+mod reload;
 mod replay;
 mod start;
 mod stop;

@@ -98,8 +98,17 @@ impl Daemon {
     ///
     /// When the signal cannot be sent.
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends a signal by its name, such as `HUP`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no shell to do it.
+    pub fn signal(&self, name: &str) {
         let status = Command::new("sh")
-            .args(["-c", &format!("kill -TERM {}", self.child.id())])
+            .args(["-c", &format!("kill -{name} {}", self.child.id())])
             .status()
             .expect("a shell runs");
         assert!(status.success(), "kill: {status}");

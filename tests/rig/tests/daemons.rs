@@ -196,6 +196,13 @@ async fn a_phone_of_another_process_shows_what_a_process_of_ours_pushes_through_
     assert!(status.success());
     let shown = std::fs::read_to_string(&printed).unwrap();
     assert!(shown.contains("over three processes"), "{shown}");
+    gateway.signal("HUP");
+    eventually("certificates and keys to be read again", async || {
+        let log = gateway.stderr();
+        let read = log.contains("certificates and keys were read again");
+        read.then_some(()).ok_or(log)
+    })
+    .await;
     gateway.terminate();
     assert_eq!(gateway.exit().await.code(), Some(0), "{}", gateway.stderr());
 }

@@ -34,6 +34,11 @@ impl Backend {
         Self { stream }
     }
 
+    /// The certificate that the gateway showed.
+    pub(crate) fn server_certificate(&self) -> Vec<u8> {
+        self.stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+    }
+
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         soon("the gateway's reading", async {
             self.stream.write_all(bytes).await.unwrap();

@@ -92,6 +92,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// The certificate that the gateway showed.
+    pub(crate) fn certificate(&self) -> Vec<u8> {
+        self.stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+    }
+
     /// The next notification; none once the gateway has closed.
     pub(crate) async fn try_next(&mut self) -> Option<Notification> {
         loop {
