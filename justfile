@@ -49,6 +49,6 @@ doc:
 fuzz crate="proto" target="decode" seconds="60":
     tests/fuzz {{crate}} {{target}} {{seconds}}
 
-# The SIGKILL test, many times over.
-kill times="20":
-    for n in $(seq {{times}}); do cargo test -p apns-rig --test kill || exit 1; done
+# A gateway killed at that many random instants over each kind of upstream; `seed` repeats a run.
+soak kills="200" seed="":
+    APNS_SOAK_KILLS={{kills}} APNS_SOAK_SEED={{seed}} cargo test -p apns-rig --test soak -- --nocapture

@@ -41,6 +41,7 @@ use crate::certificates::{TOPIC, certificates, login};
 use crate::eventually::eventually;
 use crate::ledger::{Counts, Ledger};
 use crate::phone::RigPhone;
+use crate::process::Daemon;
 use crate::provider::{Ending, Provider};
 use crate::proxy::Proxy;
 
@@ -385,6 +386,18 @@ impl Rig {
         let text = toml::to_string(&self.config).expect("a configuration is TOML");
         std::fs::write(&path, text).expect("the folder can be written");
         path
+    }
+
+    /// Starts the gateway as a process, on free ports. `program` is `rig-gateway`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub async fn gateway_process(&self, program: &str) -> Daemon {
+        let config = self.config_file();
+        let config = config.to_str().expect("a path in UTF-8");
+        let arguments = ["run", "--config", config, "--port-base", "0"];
+        Daemon::start(program, &arguments, self.folder()).await
     }
 
     /// The CA to trust, PEM.

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use apns_rig::eventually::eventually;
 use apns_rig::frames::framed;
 use apns_rig::numbered::{each_once, number, payload};
-use apns_rig::process::Daemon;
 use apns_rig::provider::Provider;
 use apns_rig::{Knobs, Rig, unknown_token};
+
+const GATEWAY: &str = env!("CARGO_BIN_EXE_rig-gateway");
 
 const QUIET_PERIOD: Duration = Duration::from_millis(400);
 
@@ -51,18 +52,6 @@ async fn write_until_broken(mut backend: Provider, token: Vec<u8>) -> u32 {
     }
 }
 
-async fn start(rig: &Rig) -> Daemon {
-    let config = rig.config_file();
-    let arguments = [
-        "run",
-        "--config",
-        config.to_str().expect("a path in UTF-8"),
-        "--port-base",
-        "0",
-    ];
-    Daemon::start(env!("CARGO_BIN_EXE_rig-gateway"), &arguments, rig.folder()).await
-}
-
 fn numbers(payloads: impl IntoIterator<Item = Vec<u8>>) -> BTreeSet<u32> {
     payloads
         .into_iter()
@@ -78,7 +67,7 @@ async fn what_a_killed_gateway_had_committed_is_on_the_phone_rejected_or_queued(
         ..Knobs::default()
     })
     .await;
-    let mut gateway = start(&rig).await;
+    let mut gateway = rig.gateway_process(GATEWAY).await;
     let backend = rig.backend_at(gateway.address("backend")).await;
     let writer = tokio::spawn(write_until_broken(backend, rig.phones[0].token.clone()));
 
@@ -146,7 +135,7 @@ async fn what_a_killed_gateway_had_committed_is_on_the_phone_rejected_or_queued(
 
     // And its successor brings all of it to its end.
     rig.binary_upstream().window = 5000;
-    let _gateway = start(&rig).await;
+    let _gateway = rig.gateway_process(GATEWAY).await;
     let (wrong, right): (BTreeSet<_>, BTreeSet<_>) = committed.into_iter().partition(|n| bad(*n));
     rig.settled(|counts| counts.queued == 0).await;
     eventually("all of it on the phone", async || {
