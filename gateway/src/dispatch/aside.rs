@@ -332,10 +332,6 @@ impl Aside {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use apns_proto::Command;
-    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
@@ -347,20 +343,7 @@ mod tests {
     const LONGEST: f64 = 1.0;
 
     fn row(serial: u64, token: u8) -> Row {
-        Row {
-            id: RowId::fake(serial),
-            origin: RowId::fake(serial),
-            backend: Arc::from("billing"),
-            connection: 1,
-            seq: serial,
-            command: Command::ENHANCED,
-            identifier: None,
-            expiry: None,
-            priority: None,
-            token: Token::new(Bytes::copy_from_slice(&[token; 32])),
-            payload: Bytes::from_static(b"{}"),
-            accepted_at: 0,
-        }
+        Row::fake(serial, Token::new([token; 32]))
     }
 
     fn aside() -> (Aside, Instant) {

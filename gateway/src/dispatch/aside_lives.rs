@@ -1,15 +1,13 @@
 //! Random lives of what is set aside, with many notifications under way: order contract, rule 12, on simulated time.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use apns_proto::{Command, Token};
-use bytes::Bytes;
+use apns_proto::Token;
 use proptest::prelude::*;
 
 use super::aside::{Aside, Charged, Due};
-use crate::store::{Row, RowId};
+use crate::store::Row;
 use crate::verdict::Class;
 
 #[derive(Clone, Debug)]
@@ -67,23 +65,24 @@ struct Life {
 }
 
 fn row(serial: u64, token: u8) -> Row {
-    Row {
-        id: RowId::fake(serial),
-        origin: RowId::fake(serial),
-        backend: Arc::from("billing"),
-        connection: 1,
-        seq: serial,
-        command: Command::ENHANCED,
-        identifier: None,
-        expiry: None,
-        priority: None,
-        token: Token::new(Bytes::copy_from_slice(&[token; 32])),
-        payload: Bytes::from_static(b"{}"),
-        accepted_at: 0,
-    }
+    Row::fake(serial, Token::new([token; 32]))
 }
 
 impl Life {
+    /// With rows to these tokens, in this order.
+    fn new(tokens: Vec<u8>, random: f64) -> Self {
+        let now = Instant::now();
+        Self {
+            aside: Aside::new(Duration::from_secs(1), Duration::from_secs(60), now),
+            now,
+            store: (1..).zip(tokens).collect(),
+            cursor: 0,
+            under_way: BTreeMap::new(),
+            rewound: true,
+            random,
+        }
+    }
+
     fn act(&mut self, action: &Action) {
         match *action {
             Action::Page(rows) => self.page(rows),
@@ -191,16 +190,7 @@ proptest! {
         random in 0.0..=1.0,
         actions in prop::collection::vec(action(), 0..200),
     ) {
-        let now = Instant::now();
-        let mut life = Life {
-            aside: Aside::new(Duration::from_secs(1), Duration::from_secs(60), now),
-            now,
-            store: (1..).zip(tokens).collect(),
-            cursor: 0,
-            under_way: BTreeMap::new(),
-            rewound: true,
-            random,
-        };
+        let mut life = Life::new(tokens, random);
         for action in &actions {
             life.act(action);
         }
@@ -213,16 +203,7 @@ proptest! {
         tokens in prop::collection::vec(0_u8..5, 1..60),
         class in prop::sample::select(&Class::ALL),
     ) {
-        let now = Instant::now();
-        let mut life = Life {
-            aside: Aside::new(Duration::from_secs(1), Duration::from_secs(60), now),
-            now,
-            store: (1..).zip(tokens).collect(),
-            cursor: 0,
-            under_way: BTreeMap::new(),
-            rewound: true,
-            random: 1.0,
-        };
+        let mut life = Life::new(tokens, 1.0);
         while life.cursor < *life.store.keys().next_back().unwrap_or(&0) || !life.under_way.is_empty() {
             life.page(1);
             life.send_due(true);

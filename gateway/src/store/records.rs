@@ -104,6 +104,27 @@ pub struct Row {
     pub accepted_at: u64,
 }
 
+#[cfg(test)]
+impl Row {
+    /// A row of app 1 that no store gave out, for tests without one.
+    pub(crate) fn fake(serial: u64, token: Token) -> Self {
+        Self {
+            id: RowId::fake(serial),
+            origin: RowId::fake(serial),
+            backend: Arc::from("billing"),
+            connection: 1,
+            seq: serial,
+            command: Command::FRAMED,
+            identifier: None,
+            expiry: None,
+            priority: None,
+            token,
+            payload: Bytes::from_static(b"{}"),
+            accepted_at: 0,
+        }
+    }
+}
+
 /// How one row ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {

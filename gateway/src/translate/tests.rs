@@ -1,10 +1,9 @@
 //! Literal requests, and what holds for all of them.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use apns_proto::{Command, Token};
+use apns_proto::Token;
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -23,18 +22,9 @@ fn now() -> SystemTime {
 
 fn row(serial: u64, payload: &str) -> Row {
     Row {
-        id: RowId::fake(serial),
-        origin: RowId::fake(serial),
-        backend: Arc::from("billing"),
-        connection: 1,
-        seq: serial,
-        command: Command::FRAMED,
-        identifier: None,
-        expiry: None,
-        priority: None,
-        token: Token::new(Bytes::from_iter(0xa0..0xc0)),
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         accepted_at: NOW,
+        ..Row::fake(serial, Token::new(Bytes::from_iter(0xa0..0xc0)))
     }
 }
 

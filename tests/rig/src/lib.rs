@@ -400,6 +400,19 @@ impl Rig {
         Daemon::start(program, &arguments, self.folder()).await
     }
 
+    /// Makes something go wrong at the simulator: a rule as `--fault` takes it.
+    ///
+    /// # Panics
+    ///
+    /// When it is none.
+    pub fn fault(&self, rule: &str) {
+        let rule = rule
+            .parse()
+            .unwrap_or_else(|error| panic!("{rule}: {error}"));
+        let added = self.simulator.faults(|faults| faults.add(rule));
+        added.expect("there is room for another rule");
+    }
+
     /// The CA to trust, PEM.
     #[must_use]
     pub fn ca(&self) -> &str {

@@ -70,13 +70,6 @@ async fn rig() -> Rig {
     rig
 }
 
-fn add(rig: &Rig, rule: &str) {
-    let rule = rule
-        .parse()
-        .unwrap_or_else(|error| panic!("{rule}: {error}"));
-    rig.simulator.faults(|faults| faults.add(rule)).unwrap();
-}
-
 /// All numbers on all phones.
 fn shown(rig: &Rig) -> Vec<u32> {
     rig.phones
@@ -100,7 +93,7 @@ async fn judge(rig: &Rig, case: &str, rules: &[String], token: &[u8], expected: 
     backend.send(&earlier).await.unwrap();
     rig.settled(|counts| counts.delivered == 10 && counts.queued == 0)
         .await;
-    rules.iter().for_each(|rule| add(rig, rule));
+    rules.iter().for_each(|rule| rig.fault(rule));
     let batch: Vec<u8> = BATCH.flat_map(frame).collect();
     backend.send(&batch).await.unwrap();
 
@@ -327,7 +320,7 @@ async fn a_certificate_that_is_refused_from_one_moment_to_the_next_holds_everyth
         rig.settled(|counts| counts.delivered == 10 && counts.queued == 0)
             .await;
 
-        add(&rig, &format!("action={action}"));
+        rig.fault(&format!("action={action}"));
         eventually("the hold", async || match rig.ledger.held() {
             Some(reason) if reason.contains(alert) => Ok(()),
             other => Err(format!("{other:?}")),

@@ -205,11 +205,7 @@ async fn a_list_that_upstream_serves_badly_reaches_every_backend_once_all_the_sa
             }
         })
         .await;
-        let rule = format!("face=feedback,limit=1,action={fault}");
-        let added = rig
-            .simulator
-            .faults(|faults| faults.add(rule.parse().unwrap()));
-        added.unwrap();
+        rig.fault(&format!("face=feedback,limit=1,action={fault}"));
         rig.start_gateway().await;
         let polls = || rig.gateway().counters().feedback_polls.read();
         eventually("a second read", async || match polls() {

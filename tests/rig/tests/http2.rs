@@ -42,13 +42,6 @@ async fn rig() -> Rig {
     rig
 }
 
-fn add(rig: &Rig, rule: &str) {
-    let rule = rule
-        .parse()
-        .unwrap_or_else(|error| panic!("{rule}: {error}"));
-    rig.simulator.faults(|faults| faults.add(rule)).unwrap();
-}
-
 /// The phone of a number.
 fn phone(rig: &Rig, n: u32) -> usize {
     n as usize % rig.phones.len()
@@ -205,7 +198,7 @@ async fn whatever_apns_does_to_streams_and_connections_every_push_is_shown() {
     ];
     for (rule, times_max, connections_max) in table {
         let mut rig = prepare(Upstream::Http2Token).await;
-        add(&rig, rule);
+        rig.fault(rule);
         rig.start_gateway().await;
         send(&rig, 1..=600).await;
         all_shown(&rig, rule, 1..=600, *times_max).await;
@@ -235,7 +228,7 @@ async fn a_peer_that_falls_silent_is_given_up_and_what_was_on_it_goes_elsewhere_
     rig.start_gateway().await;
     send(&rig, 1..=10).await;
     all_shown(&rig, "before", 1..=10, 1).await;
-    add(&rig, "action=timeout,taken=true,limit=1,alert=number 15");
+    rig.fault("action=timeout,taken=true,limit=1,alert=number 15");
     send(&rig, 11..=40).await;
     all_shown(&rig, "after", 1..=40, 2).await;
     assert!(rig.gateway().counters().unknown_outcomes.read() > 0);
@@ -248,7 +241,7 @@ async fn a_push_without_an_answer_is_sent_again_under_the_same_id_and_holds_back
     let mut rig = prepare(Upstream::Http2Token).await;
     rig.http2_upstream().answer_timeout = Duration::from_millis(500);
     rig.start_gateway().await;
-    add(&rig, "action=latency,ms=5000,limit=1,alert=number 6");
+    rig.fault("action=latency,ms=5000,limit=1,alert=number 6");
     send(&rig, 1..=60).await;
     let others = (1..=60).filter(|n| phone(&rig, *n) != phone(&rig, 6));
     eventually("the others", async || {
@@ -268,10 +261,9 @@ async fn a_token_with_thousands_of_pushes_that_is_tried_again_holds_back_only_it
     let rig = rig().await;
     let slow = &rig.phones[0].token;
     let prefix: String = slow.iter().map(|byte| format!("{byte:02x}")).collect();
-    add(
-        &rig,
-        &format!("action=reason,reason=ServiceUnavailable,token={prefix}"),
-    );
+    rig.fault(&format!(
+        "action=reason,reason=ServiceUnavailable,token={prefix}"
+    ));
     let mut backend = rig.backend().await;
     let frames: Vec<u8> = (1..=2_500)
         .flat_map(|n| frames::framed(n, slow, &payload(n)))
@@ -297,7 +289,7 @@ async fn a_token_with_thousands_of_pushes_that_is_tried_again_holds_back_only_it
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_in_the_middle_sends_what_was_under_way_again_under_the_same_id() {
     let mut rig = rig().await;
-    add(&rig, "action=timeout,taken=true,limit=1,alert=number 6");
+    rig.fault("action=timeout,taken=true,limit=1,alert=number 6");
     send(&rig, 1..=60).await;
     eventually(
         "the one that APNs took and is silent about",
@@ -375,7 +367,7 @@ async fn what_is_wrong_with_the_login_holds_the_app_and_the_first_delivery_ends_
     ];
     for (upstream, rule) in table {
         let mut rig = prepare(upstream).await;
-        add(&rig, rule);
+        rig.fault(rule);
         rig.start_gateway().await;
         send(&rig, 1..=60).await;
         rig.settled(|counts| counts.accepted == 60).await;
@@ -404,8 +396,8 @@ async fn a_crowd_gets_more_connections_up_to_as_many_as_may_be_and_one_push_gets
     for (crowd, connections) in [(300, 3), (1, 1)] {
         let mut rig = prepare(Upstream::Http2Token).await;
         rig.http2_upstream().connections_max = 3;
-        add(&rig, "action=max_streams,streams=1,at=connect");
-        add(&rig, "action=latency,ms=20");
+        rig.fault("action=max_streams,streams=1,at=connect");
+        rig.fault("action=latency,ms=20");
         rig.start_gateway().await;
         send(&rig, 1..=crowd).await;
         all_shown(&rig, "all of them", 1..=crowd, 1).await;
@@ -424,7 +416,7 @@ async fn an_apns_that_shuts_down_all_the_time_is_not_connected_to_all_the_time()
     ] {
         let mut rig = prepare(Upstream::Http2Token).await;
         rig.http2_upstream().backoff_max = Duration::from_millis(1_000);
-        add(&rig, rule);
+        rig.fault(rule);
         rig.start_gateway().await;
         send(&rig, 1..=60).await;
         rig.settled(|counts| counts.accepted == 60).await;
@@ -466,7 +458,7 @@ async fn an_operators_hold_sends_nothing_and_when_it_ends_everything_goes_once()
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
     });
     rig.start_gateway().await;
-    add(&rig, "action=latency,ms=100");
+    rig.fault("action=latency,ms=100");
     send(&rig, 1..=60).await;
     rig.settled(|counts| counts.accepted == 60).await;
     // In the middle of it, twice.
@@ -603,7 +595,7 @@ async fn pushes_go_through_a_proxy_where_there_is_one_and_wait_where_it_refuses(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_waits_for_the_answers_and_leaves_nothing_in_doubt() {
     let mut rig = rig().await;
-    add(&rig, "action=latency,ms=300,every=3");
+    rig.fault("action=latency,ms=300,every=3");
     send(&rig, 1..=60).await;
     rig.settled(|counts| counts.accepted == 60).await;
     rig.restart_gateway().await;
