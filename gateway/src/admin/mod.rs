@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apns_net::credentials::Environment;
-use apns_net::http::{self, guard};
+use apns_net::http;
+use apns_net::http::guard::{self, Refused};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{StatusCode, header};
@@ -77,7 +78,11 @@ fn routes(shared: Arc<Shared>) -> Router {
 /// Lets a request through, within its time, or says why not.
 async fn guarded(request: Request, next: Next) -> Response {
     if let Err(refused) = guard::check(&[], request.method(), request.headers()) {
-        return Problem::new(StatusCode::FORBIDDEN, refused.to_string()).into_response();
+        let status = match refused {
+            Refused::HostCount | Refused::HostSyntax => StatusCode::BAD_REQUEST,
+            Refused::Host { .. } | Refused::Origin | Refused::Site => StatusCode::FORBIDDEN,
+        };
+        return Problem::new(status, refused.to_string()).into_response();
     }
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
