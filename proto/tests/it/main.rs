@@ -8,3 +8,4 @@ mod encode;
 mod faults;
 mod link;
 mod properties;
+mod vectors;
