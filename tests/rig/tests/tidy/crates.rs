@@ -12,12 +12,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("apns-proto", &[]),
     ("apns-net", &["apns-proto"]),
     ("apns-certs", &["apns-net"]),
+    // Whatever is wrong in one of ours must not be wrong in the suite in the same way.
+    ("apns-conformance", &[]),
     ("apns-gateway", &["apns-net", "apns-proto"]),
     ("apns-simulator", &["apns-certs", "apns-net", "apns-proto"]),
     (
         "apns-rig",
         &[
             "apns-certs",
+            "apns-conformance",
             "apns-gateway",
             "apns-net",
             "apns-proto",

@@ -1,0 +1,142 @@
+//! Chapter 1: the connection, and how it is cut.
+
+use super::{Trial, case};
+use crate::bytes::{enhanced, framed, simple};
+use crate::case::Basis::{AppleSays, Observed};
+use crate::case::{Case, Failed, Need};
+use crate::clause::Clause;
+use crate::link::{Answer, Heard, Login};
+
+/// The cases.
+pub(super) const CASES: &[Case<Trial>] = &[
+    case(
+        "frame-in-records-of-one-byte",
+        "a frame whose bytes come in a TLS record each is one notification",
+        &[Clause::of("P-08")],
+        Observed,
+        |t| Box::pin(frame_in_records_of_one_byte(t)),
+    )
+    .needs(&[Need::GoodToken]),
+    case(
+        "frame-in-segments-of-one-byte",
+        "a frame whose TLS record comes in TCP segments of one byte is one notification",
+        &[Clause::of("P-08")],
+        Observed,
+        |t| Box::pin(frame_in_segments_of_one_byte(t)),
+    )
+    .needs(&[Need::GoodToken]),
+    case(
+        "commands-mixed-in-one-write",
+        "notifications of all three commands may follow each other in one write",
+        &[Clause::of("P-08")],
+        AppleSays,
+        |t| Box::pin(commands_mixed_in_one_write(t)),
+    )
+    .needs(&[Need::GoodToken]),
+    case(
+        "many-notifications-in-one-write",
+        "many notifications in one write are all accepted",
+        &[Clause::of("P-08")],
+        AppleSays,
+        |t| Box::pin(many_notifications_in_one_write(t)),
+    )
+    .needs(&[Need::GoodToken]),
+    case(
+        "idle-connection-stays",
+        "a connection that is idle between two notifications stays open",
+        &[Clause::of("P-07")],
+        AppleSays,
+        |t| Box::pin(idle_connection_stays(t)),
+    )
+    .needs(&[Need::GoodToken]),
+    case(
+        "half-close-after-sending",
+        "a client that has closed its side still gets the answer to what it sent before",
+        &[Clause::of("P-45")],
+        Observed,
+        |t| Box::pin(half_close_after_sending(t)),
+    ),
+    case(
+        "reset-of-one-leaves-the-others",
+        "a connection that is reset in the middle of a frame does not disturb another",
+        &[Clause::of("P-08")],
+        Observed,
+        |t| Box::pin(reset_of_one_leaves_the_others(t)),
+    )
+    .needs(&[Need::GoodToken]),
+    case(
+        "no-certificate",
+        "a client without a certificate cannot send",
+        &[Clause::of("P-02")],
+        AppleSays,
+        |t| Box::pin(async move { t.not_let_in(&Login::Nobody).await }),
+    ),
+];
+
+async fn frame_in_records_of_one_byte(t: &Trial) -> Result<(), Failed> {
+    let frame = framed(1, t.good()?, &t.payload());
+    let mut link = t.connect().await?;
+    link.send_in_records(frame.chunks(1)).await?;
+    t.all_accepted(&mut link).await
+}
+
+async fn frame_in_segments_of_one_byte(t: &Trial) -> Result<(), Failed> {
+    let frame = framed(1, t.good()?, &t.payload());
+    let mut link = t.connect().await?;
+    link.cut_into_segments_of(1);
+    link.send(&frame).await?;
+    t.all_accepted(&mut link).await
+}
+
+async fn commands_mixed_in_one_write(t: &Trial) -> Result<(), Failed> {
+    let token = t.good()?;
+    let frames = [
+        simple(token, &t.payload()),
+        framed(2, token, &t.payload()),
+        enhanced(3, i32::MAX, token, &t.payload()),
+        framed(4, token, &t.payload()),
+        simple(token, &t.payload()),
+    ];
+    t.accepted(&frames.concat()).await
+}
+
+async fn many_notifications_in_one_write(t: &Trial) -> Result<(), Failed> {
+    let token = t.good()?;
+    let frames = (0..t.target().burst).map(|n| framed(n, token, &t.payload()));
+    t.accepted(&frames.collect::<Vec<_>>().concat()).await
+}
+
+async fn idle_connection_stays(t: &Trial) -> Result<(), Failed> {
+    let token = t.good()?;
+    let mut link = t.connect().await?;
+    link.send(&framed(1, token, &t.payload())).await?;
+    // Long enough for a server that closes after each notification, as some do.
+    match link.hear_within(t.target().quiet).await? {
+        Heard::Nothing => {}
+        Heard::Record(_) => return Err(Failed::because("the server answered a good notification")),
+        Heard::End(ending) => return Err(Failed(format!("the server ended it: {ending}"))),
+    }
+    link.send(&framed(2, token, &t.payload())).await?;
+    t.all_accepted(&mut link).await
+}
+
+async fn half_close_after_sending(t: &Trial) -> Result<(), Failed> {
+    let mut link = t.connect().await?;
+    link.send(&framed(7, &[0xaa; 31], &t.payload())).await?;
+    link.half_close().await?;
+    match link.refusal().await? {
+        Answer::Packet(packet) if packet.identifier == 7 => Ok(()),
+        answer => Err(Failed(format!("expected an answer to 00000007: {answer}"))),
+    }
+}
+
+async fn reset_of_one_leaves_the_others(t: &Trial) -> Result<(), Failed> {
+    let frame = framed(1, t.good()?, &t.payload());
+    let (start, rest) = frame.split_at(frame.len() / 2);
+    let (mut broken, mut whole) = (t.connect().await?, t.connect().await?);
+    broken.send(start).await?;
+    whole.send(start).await?;
+    broken.reset()?;
+    whole.send(rest).await?;
+    t.all_accepted(&mut whole).await
+}
