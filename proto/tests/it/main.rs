@@ -1,6 +1,5 @@
 //! The crate from outside: literal bytes from the specification, properties, and two sessions over a dropping link.
 
-mod clauses;
 mod common;
 mod courier;
 mod decode;

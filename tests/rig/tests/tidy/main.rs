@@ -1,6 +1,7 @@
 //! The house rules, as checks that can fail: who may depend on whom, which crates and licences may be in the tree, and what the
 //! source itself must look like.
 
+mod clauses;
 mod crates;
 mod licences;
 mod promise;
