@@ -4,12 +4,17 @@
 //! passed, not counting the time a write was pending, since the write that carried it was finished. The first byte from the
 //! server stops that clock for good.
 //!
+//! A session that asks does not go by that. When its caller wants to know, it sends a [farewell](Session::farewell), which the server has
+//! to refuse: the refusal says that everything before it was taken [P-44]. A quiet period after the farewell is as good, for servers that do
+//! not answer one.
+//!
 //! The driver, per connection:
 //!
 //! 1. while there is [`Session::room`], [`Session::push`] into a buffer;
 //! 2. [`Session::write_started`], write and flush, [`Session::write_finished`]; read at the same time;
 //! 3. take what is [`Session::confirmed`], at [`Session::next_confirmation`] at the latest;
-//! 4. when the server closes or something came out of [`Session::receive`]: [`Session::finish`], and a new session on a
+//! 4. when it wants to be told, where the session asks: [`Session::farewell`], and push no more;
+//! 5. when the server closes or something came out of [`Session::receive`]: [`Session::finish`], and a new session on a
 //!    new connection.
 
 use std::collections::VecDeque;
@@ -47,6 +52,10 @@ pub struct Session<T> {
     clock: QuietClock,
     /// The server has said something: no silence is a consent any more.
     heard: bool,
+    /// No silence before a farewell is one either.
+    asks: bool,
+    /// Place of the farewell, behind everything else.
+    farewell: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -96,19 +105,11 @@ pub struct Outcome<T> {
     pub rejected: Option<(T, Status)>,
     /// To be sent again on a new connection, in this order.
     pub resend: Vec<T>,
-    /// What is known of those to be sent again.
-    pub fate: Fate,
+    /// The first so many of those to be sent again may have been taken, so that sending them makes duplicates; the others were thrown away
+    /// by the server [P-40], or never left.
+    pub doubtful: usize,
     /// Set when the server named something it should not have.
     pub surprise: Option<Surprise>,
-}
-
-/// What is known of the notifications to be sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// The server threw them away: sending them again makes no duplicate [P-40].
-    Discarded,
-    /// Nobody knows: sending them again may make duplicates.
-    Unknown,
 }
 
 /// The server named a notification that was not pending [P-47].
@@ -145,6 +146,15 @@ impl<T> Session<T> {
         Self::from_place(quiet, window, 0)
     }
 
+    /// A new connection on which silence confirms nothing before a [farewell](Self::farewell).
+    #[must_use]
+    pub fn asking(quiet: Duration, window: usize) -> Self {
+        Self {
+            asks: true,
+            ..Self::new(quiet, window)
+        }
+    }
+
     fn from_place(quiet: Duration, window: usize, place: u64) -> Self {
         Self {
             quiet,
@@ -156,13 +166,15 @@ impl<T> Session<T> {
             writes: VecDeque::new(),
             clock: QuietClock::default(),
             heard: false,
+            asks: false,
+            farewell: None,
         }
     }
 
     /// How many more may be pushed now.
     #[must_use]
     pub fn room(&self) -> usize {
-        if self.heard {
+        if self.heard || self.farewell.is_some() {
             0
         } else {
             self.window.saturating_sub(self.pending.len())
@@ -192,6 +204,23 @@ impl<T> Session<T> {
         Ok(identifier)
     }
 
+    /// Appends a farewell to `out`: command 2 with nothing but an identifier. The server refuses it for its missing token, which confirms
+    /// everything before it [P-44]. Nothing is pushed after it.
+    pub fn farewell(&mut self, out: &mut BytesMut) -> Identifier {
+        debug_assert!(self.farewell.is_none(), "one is enough");
+        let place = self.end();
+        let identifier = identifier(place);
+        framed::encode_farewell(identifier, out);
+        self.farewell = Some(place);
+        identifier
+    }
+
+    /// Whether it has said farewell.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.farewell.is_some()
+    }
+
     /// A write of everything pushed so far begins. The quiet clock stands still until it is finished.
     pub fn write_started(&mut self, now: Instant) {
         self.clock.stop(now);
@@ -201,6 +230,9 @@ impl<T> Session<T> {
     /// The write (and the flush) begun with [`Session::write_started`] is done.
     pub fn write_finished(&mut self, now: Instant) {
         self.clock.start(now);
+        if self.asks && self.farewell.is_none_or(|place| self.started <= place) {
+            return;
+        }
         if self.started > self.writes.back().map_or(self.front, |write| write.end) {
             self.writes.push_back(Write {
                 end: self.started,
@@ -247,36 +279,46 @@ impl<T> Session<T> {
             confirmed: vec![],
             rejected: None,
             resend: vec![],
-            fate: Fate::Unknown,
+            doubtful: 0,
             surprise: None,
         };
+        let mut discarded = false;
         if let Some(ErrorPacket { status, identifier }) = packet {
             let shutdown = status == Status::SHUTDOWN;
-            match self.named(identifier) {
+            discarded = true;
+            match self.named(identifier, status) {
+                Named::Farewell => outcome.confirmed = self.pending.drain(..).collect(), // [P-44]
                 Named::Pending(place) if shutdown => {
                     outcome.confirmed = self.take_until(place + 1); // [P-42]
-                    outcome.fate = Fate::Discarded;
                 }
                 Named::Pending(place) => {
                     outcome.confirmed = self.take_until(place); // [P-40]
                     outcome.rejected = self.pending.pop_front().map(|tag| (tag, status));
-                    outcome.fate = Fate::Discarded;
                 }
                 Named::Confirmed { behind } => {
                     // A shutdown that names the newest confirmed one says what was believed anyway.
                     outcome.surprise =
                         (!shutdown || behind > 0).then_some(Surprise::AlreadyConfirmed { behind });
-                    outcome.fate = Fate::Discarded;
                 }
-                Named::Nothing => outcome.surprise = Some(Surprise::NeverSent), // [P-47]
+                Named::Nothing => {
+                    discarded = false;
+                    outcome.surprise = Some(Surprise::NeverSent); // [P-47]
+                }
             }
+        }
+        if !discarded {
+            let started = usize::try_from(self.started.saturating_sub(self.front));
+            outcome.doubtful =
+                started.map_or(self.pending.len(), |len| len.min(self.pending.len()));
         }
         outcome.resend = self.pending.into();
         outcome
     }
 
+    /// Place behind the newest one that was encoded.
     fn end(&self) -> u64 {
-        self.front + self.pending.len() as u64
+        let pushed = self.front + self.pending.len() as u64;
+        self.farewell.map_or(pushed, |place| place + 1)
     }
 
     fn take_until(&mut self, place: u64) -> Vec<T> {
@@ -288,10 +330,18 @@ impl<T> Session<T> {
 
     /// Which notification the server means: counted from the oldest pending one, forwards to those on the wire, backwards
     /// to those confirmed, so that a wrap in between does not matter.
-    fn named(&self, identifier: Identifier) -> Named {
+    fn named(&self, identifier: Identifier, status: Status) -> Named {
+        let farewell = self.farewell.filter(|&place| place < self.started);
         let Some(residue) = u64::from(identifier.to_u32()).checked_sub(1) else {
-            return Named::Nothing;
+            // A server that does not know an identifier [P-38] can still mean nothing but the farewell: all others have a token.
+            return match farewell {
+                Some(_) if status == Status::MISSING_TOKEN => Named::Farewell,
+                _ => Named::Nothing,
+            };
         };
+        if farewell.is_some_and(|place| identifier == self::identifier(place)) {
+            return Named::Farewell;
+        }
         let ahead = (residue + IDENTIFIERS - self.front % IDENTIFIERS) % IDENTIFIERS;
         if ahead < self.started - self.front {
             return Named::Pending(self.front + ahead);
@@ -305,6 +355,7 @@ impl<T> Session<T> {
 }
 
 enum Named {
+    Farewell,
     Pending(u64),
     Confirmed { behind: u64 },
     Nothing,

@@ -177,30 +177,28 @@ fn reading_nothing_is_still_silence() {
 /// What the server says about 1, 2, 3, 4, of which 1 is confirmed by silence and 4 was not written.
 #[test]
 fn each_packet_leads_to_exactly_this_outcome() {
-    let unknown = Fate::Unknown;
-    let discarded = Fate::Discarded;
     let confirmed_already = |behind| Some(Surprise::AlreadyConfirmed { behind });
     let status = Status;
     #[rustfmt::skip]
     let table = [
-        (None,                      vec![],     None,                   vec![2, 3, 4], unknown,   None),
-        (packet(8, 2),              vec![],     Some((2, status(8))),   vec![3, 4],    discarded, None),
-        (packet(8, 3),              vec![2],    Some((3, status(8))),   vec![4],       discarded, None),
-        (packet(0, 3),              vec![2],    Some((3, status(0))),   vec![4],       discarded, None),
-        (packet(128, 2),            vec![],     Some((2, status(128))), vec![3, 4],    discarded, None),
-        (packet(255, 2),            vec![],     Some((2, status(255))), vec![3, 4],    discarded, None),
-        (packet(77, 2),             vec![],     Some((2, status(77))),  vec![3, 4],    discarded, None),
-        (packet(10, 2),             vec![2],    None,                   vec![3, 4],    discarded, None),
-        (packet(10, 3),             vec![2, 3], None,                   vec![4],       discarded, None),
-        (packet(10, 1),             vec![],     None,                   vec![2, 3, 4], discarded, None),
-        (packet(8, 1),              vec![],     None,                   vec![2, 3, 4], discarded, confirmed_already(0)),
-        (packet(8, 4),              vec![],     None,                   vec![2, 3, 4], unknown,   Some(Surprise::NeverSent)),
-        (packet(8, 5),              vec![],     None,                   vec![2, 3, 4], unknown,   Some(Surprise::NeverSent)),
-        (packet(8, 0),              vec![],     None,                   vec![2, 3, 4], unknown,   Some(Surprise::NeverSent)),
-        (packet(10, 0),             vec![],     None,                   vec![2, 3, 4], unknown,   Some(Surprise::NeverSent)),
-        (packet(8, u32::MAX),       vec![],     None,                   vec![2, 3, 4], unknown,   Some(Surprise::NeverSent)),
+        (None,                      vec![],     None,                   vec![2, 3, 4], 2, None),
+        (packet(8, 2),              vec![],     Some((2, status(8))),   vec![3, 4],    0, None),
+        (packet(8, 3),              vec![2],    Some((3, status(8))),   vec![4],       0, None),
+        (packet(0, 3),              vec![2],    Some((3, status(0))),   vec![4],       0, None),
+        (packet(128, 2),            vec![],     Some((2, status(128))), vec![3, 4],    0, None),
+        (packet(255, 2),            vec![],     Some((2, status(255))), vec![3, 4],    0, None),
+        (packet(77, 2),             vec![],     Some((2, status(77))),  vec![3, 4],    0, None),
+        (packet(10, 2),             vec![2],    None,                   vec![3, 4],    0, None),
+        (packet(10, 3),             vec![2, 3], None,                   vec![4],       0, None),
+        (packet(10, 1),             vec![],     None,                   vec![2, 3, 4], 0, None),
+        (packet(8, 1),              vec![],     None,                   vec![2, 3, 4], 0, confirmed_already(0)),
+        (packet(8, 4),              vec![],     None,                   vec![2, 3, 4], 2, Some(Surprise::NeverSent)),
+        (packet(8, 5),              vec![],     None,                   vec![2, 3, 4], 2, Some(Surprise::NeverSent)),
+        (packet(8, 0),              vec![],     None,                   vec![2, 3, 4], 2, Some(Surprise::NeverSent)),
+        (packet(10, 0),             vec![],     None,                   vec![2, 3, 4], 2, Some(Surprise::NeverSent)),
+        (packet(8, u32::MAX),       vec![],     None,                   vec![2, 3, 4], 2, Some(Surprise::NeverSent)),
     ];
-    for (packet, confirmed, rejected, resend, fate, surprise) in table {
+    for (packet, confirmed, rejected, resend, doubtful, surprise) in table {
         let t0 = start();
         let mut session = sent(1, t0);
         assert_eq!(session.confirmed(t0 + QUIET), [1]);
@@ -211,7 +209,7 @@ fn each_packet_leads_to_exactly_this_outcome() {
             confirmed,
             rejected,
             resend,
-            fate,
+            doubtful,
             surprise,
         };
         assert_eq!(session.finish(packet), expected, "{packet:?}");
@@ -231,8 +229,85 @@ fn a_packet_that_names_what_was_confirmed_says_how_much_is_lost_behind_it() {
         assert_eq!(session.confirmed(t0 + QUIET).len(), 5);
         push(&mut session, [6]);
         let outcome = session.finish(packet(status, identifier));
-        assert_eq!((outcome.resend, outcome.fate), (vec![6], Fate::Discarded));
+        assert_eq!((outcome.resend, outcome.doubtful), (vec![6], 0));
         assert_eq!(outcome.surprise, surprise);
+    }
+}
+
+/// An asking session that has sent tags 1 and 2, and a farewell, which is number 3.
+fn asked(now: Instant) -> (Session<u32>, BytesMut) {
+    let mut session = Session::asking(QUIET, 100);
+    push(&mut session, 1..=2);
+    session.write_started(now);
+    session.write_finished(now);
+    let mut out = BytesMut::new();
+    assert_eq!(session.farewell(&mut out), Identifier([0, 0, 0, 3]));
+    (session, out)
+}
+
+#[test]
+fn a_farewell_is_command_2_with_nothing_but_an_identifier_and_the_last_word() {
+    let (session, out) = asked(start());
+    assert_eq!(&out[..], [2, 0, 0, 0, 7, 3, 0, 4, 0, 0, 0, 3]);
+    assert!(session.is_leaving());
+    assert_eq!((session.room(), session.pending_len()), (0, 2));
+}
+
+#[test]
+fn where_the_session_asks_silence_confirms_nothing_before_the_farewell_and_everything_after_it() {
+    let t0 = start();
+    let (mut session, _) = asked(t0);
+    assert_eq!(session.next_confirmation(), None);
+    assert_eq!(session.confirmed(t0 + QUIET * 10), []);
+    let t1 = t0 + QUIET * 10;
+    session.write_started(t1);
+    session.write_finished(t1);
+    assert_eq!(session.next_confirmation(), Some(t1 + QUIET));
+    assert_eq!(session.confirmed(t1 + QUIET - MS), []);
+    assert_eq!(session.confirmed(t1 + QUIET), [1, 2]);
+    let outcome = session.finish(packet(2, 3));
+    assert_eq!(outcome.surprise, None, "a late answer is none");
+}
+
+/// What the server says about 1, 2 and a farewell with identifier 3.
+#[test]
+fn the_answer_to_a_farewell_confirms_everything_before_it_and_no_other_does() {
+    let never_sent = Some(Surprise::NeverSent);
+    #[rustfmt::skip]
+    let table = [
+        (packet(2, 3),  vec![1, 2], None,                           vec![],     0, None),
+        (packet(5, 3),  vec![1, 2], None,                           vec![],     0, None),
+        (packet(10, 3), vec![1, 2], None,                           vec![],     0, None),
+        (packet(2, 0),  vec![1, 2], None,                           vec![],     0, None),
+        (packet(8, 1),  vec![],     Some((1, Status(8))),           vec![2],    0, None),
+        (packet(8, 2),  vec![1],    Some((2, Status(8))),           vec![],     0, None),
+        (packet(10, 1), vec![1],    None,                           vec![2],    0, None),
+        (packet(10, 2), vec![1, 2], None,                           vec![],     0, None),
+        (packet(8, 0),  vec![],     None,                           vec![1, 2], 2, never_sent),
+        (packet(2, 4),  vec![],     None,                           vec![1, 2], 2, never_sent),
+        (None,          vec![],     None,                           vec![1, 2], 2, None),
+    ];
+    for (packet, confirmed, rejected, resend, doubtful, surprise) in table {
+        let t0 = start();
+        let (mut session, _) = asked(t0);
+        session.write_started(t0);
+        let expected = Outcome {
+            confirmed,
+            rejected,
+            resend,
+            doubtful,
+            surprise,
+        };
+        assert_eq!(session.finish(packet), expected, "{packet:?}");
+    }
+}
+
+#[test]
+fn a_farewell_that_was_not_written_cannot_be_answered() {
+    for packet in [packet(2, 3), packet(2, 0)] {
+        let outcome = asked(start()).0.finish(packet);
+        assert_eq!(outcome.confirmed, []);
+        assert_eq!(outcome.surprise, Some(Surprise::NeverSent));
     }
 }
 

@@ -83,6 +83,16 @@ pub fn encode(
     Ok(())
 }
 
+/// Appends the farewell of a client that wants to know what was taken: command 2 with nothing but an identifier [P-44].
+pub fn encode_farewell(identifier: Identifier, out: &mut BytesMut) {
+    const FRAME_LEN: u32 = 7;
+    out.put_u8(Command::FRAMED.0);
+    out.put_u32(FRAME_LEN);
+    out.put_u8(IDENTIFIER);
+    out.put_u16(4);
+    out.put_slice(&identifier.0);
+}
+
 /// Length of the whole frame; `None` until the header is there, a fault as soon as it is there and over the cap.
 pub(super) fn frame_len(buf: &[u8]) -> Option<Result<usize, Fault>> {
     let mut reader = Reader::new(buf);

@@ -4,7 +4,7 @@ use std::cmp;
 use std::time::Duration;
 
 use apns_proto::Status;
-use apns_proto::client::{Fate, Outcome, Surprise};
+use apns_proto::client::{Outcome, Surprise};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -154,7 +154,7 @@ impl Binary {
             confirmed,
             rejected,
             resend,
-            fate,
+            doubtful,
             surprise,
         } = link.finish(end);
         report(end, confirmed.len(), rejected.as_ref(), resend.len());
@@ -166,11 +166,8 @@ impl Binary {
         if let Some(surprise) = surprise {
             self.surprised(surprise);
         }
-        if fate == Fate::Unknown {
-            self.backlog
-                .counters
-                .unknown_outcomes
-                .add(resend.len() as u64);
+        if doubtful > 0 {
+            self.backlog.counters.unknown_outcomes.add(doubtful as u64);
             settled += usize::from(self.charge_the_lone_one(end));
         }
         if settled > 0 {

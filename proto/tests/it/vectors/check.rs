@@ -250,7 +250,7 @@ fn sender(vector: &model::Sender) -> Checked {
         });
         same("refused", &refused, &vector.refused)?;
         same("resend", &outcome.resend, &vector.resend)?;
-        let may_duplicate = outcome.fate == client::Fate::Unknown && !outcome.resend.is_empty();
+        let may_duplicate = outcome.doubtful > 0;
         same("may duplicate", &may_duplicate, &vector.may_duplicate)?;
     }
     Ok(())
