@@ -38,6 +38,8 @@ pub struct Counters {
     pub upstream_failures: Counter,
     /// Notifications sent again although the upstream may have taken them: their connection ended without a word.
     pub unknown_outcomes: Counter,
+    /// Farewells that the upstream answered: everything before them was taken.
+    pub flushes: Counter,
     /// Notifications the upstream named after its silence had confirmed them: the quiet period is too short.
     pub surprises: Counter,
     /// Notifications the upstream refused for what this gateway made of them, or for a reason nobody knows.
@@ -52,7 +54,7 @@ pub struct Counters {
 
 impl Counters {
     /// Each with the name it has in metrics.
-    pub fn all(&self) -> [(&'static str, &Counter); 14] {
+    pub fn all(&self) -> [(&'static str, &Counter); 15] {
         let Self {
             refused,
             answers,
@@ -63,6 +65,7 @@ impl Counters {
             upstream_connections,
             upstream_failures,
             unknown_outcomes,
+            flushes,
             surprises,
             probes,
             feedback_polls,
@@ -79,6 +82,7 @@ impl Counters {
             ("upstream_connections", upstream_connections),
             ("upstream_failures", upstream_failures),
             ("unknown_outcomes", unknown_outcomes),
+            ("flushes", flushes),
             ("surprises", surprises),
             ("probes", probes),
             ("feedback_polls", feedback_polls),

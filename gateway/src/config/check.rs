@@ -12,6 +12,9 @@ use super::{
     UpstreamConfig, defaults,
 };
 
+/// Connections that an app may have to its upstream at most.
+const UPSTREAM_CONNECTIONS_MAX: usize = 64;
+
 /// Something in a config that works as written but hardly as meant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Warning {
@@ -29,7 +32,7 @@ pub enum Warning {
         /// Its environment.
         environment: Environment,
     },
-    /// In mode `exact` every notification costs a quiet period of the binary upstream.
+    /// In mode `exact` every notification costs a quiet period of the binary upstream, or a connection to it.
     SlowExact {
         /// The app.
         topic: String,
@@ -55,7 +58,7 @@ impl fmt::Display for Warning {
             } => write!(
                 f,
                 "app {topic} ({environment}): on_reject = \"exact\" over a binary upstream accepts one notification in {each:?} on \
-                 each connection, because only silence confirms one there: use \"next-time\", or expect that"
+                 each connection, because only silence or a farewell confirms one there: use \"next-time\", or expect that"
             ),
             Self::NoFeedback { topic, environment } => write!(
                 f,
@@ -225,22 +228,42 @@ fn check_upstream(name: &str, upstream: &UpstreamConfig) -> Result<(), ConfigErr
     }
     match upstream {
         UpstreamConfig::Http2(http2) => check_http2(name, http2),
-        UpstreamConfig::Binary(binary) => check_binary(binary),
+        UpstreamConfig::Binary(binary) => check_binary(name, binary),
     }
 }
 
-fn check_binary(upstream: &BinaryUpstream) -> Result<(), ConfigError> {
+fn check_binary(name: &str, upstream: &BinaryUpstream) -> Result<(), ConfigError> {
     positive("app.upstream.quiet_period", upstream.quiet_period)?;
+    check_connections(name, upstream.connections_max)?;
+    if let Some(after) = upstream.flush_after
+        && after >= upstream.quiet_period
+    {
+        return refuse(format!(
+            "{name}: flush_after {after:?} is not less than quiet_period {:?}, by when silence has confirmed everything: make it \
+             less, or leave it out",
+            upstream.quiet_period
+        ));
+    }
     positive(
         "app.upstream.feedback_poll_interval",
         upstream.feedback_poll_interval,
     )
 }
 
+fn check_connections(name: &str, max: usize) -> Result<(), ConfigError> {
+    at_least_one("app.upstream.connections_max", max > 0)?;
+    if max > UPSTREAM_CONNECTIONS_MAX {
+        return refuse(format!(
+            "{name}: connections_max {max} is more than {UPSTREAM_CONNECTIONS_MAX}, which no upstream is glad about: a few are enough"
+        ));
+    }
+    Ok(())
+}
+
 fn check_http2(name: &str, upstream: &Http2Upstream) -> Result<(), ConfigError> {
     positive("app.upstream.answer_timeout", upstream.answer_timeout)?;
     positive("app.upstream.ping_interval", upstream.ping_interval)?;
-    at_least_one("app.upstream.connections_max", upstream.connections_max > 0)?;
+    check_connections(name, upstream.connections_max)?;
     if let Some(address) = &upstream.address
         && address.to_string().parse::<Authority>().is_err()
     {
@@ -294,7 +317,10 @@ fn warnings(app: &AppConfig) -> Vec<Warning> {
                 warnings.push(Warning::SlowExact {
                     topic: app.topic.clone(),
                     environment: app.environment,
-                    each: binary.quiet_period.min(app.answer_wait),
+                    each: binary
+                        .flush_after
+                        .unwrap_or(binary.quiet_period)
+                        .min(app.answer_wait),
                 });
             }
             feedback

@@ -171,6 +171,7 @@ fn the_example_shows_the_defaults() {
             certificate: shown.certificate.clone(),
             key: shown.key.clone(),
             ca: shown.ca.clone(),
+            flush_after: shown.flush_after,
             ..plain.clone()
         },
         shown,
@@ -268,6 +269,31 @@ fn an_http2_upstream_needs_one_login_that_is_whole() {
             "connections_max = 4",
             "connections_max = 0",
             "app.upstream.connections_max is 0",
+        ),
+        (
+            "connections_max = 4",
+            "connections_max = 65",
+            "app com.example.Mail (production): connections_max 65 is more than 64",
+        ),
+        (
+            "connections_max = 4\n\n# Notifications written",
+            "connections_max = 0\n\n# Notifications written",
+            "app.upstream.connections_max is 0: give it at least 1",
+        ),
+        (
+            "connections_max = 4\n\n# Notifications written",
+            "connections_max = 1_000\n\n# Notifications written",
+            "app com.example.Chat (production): connections_max 1000 is more than 64",
+        ),
+        (
+            "flush_after = \"200ms\"",
+            "flush_after = \"1s\"",
+            "flush_after 1s is not less than quiet_period 1s",
+        ),
+        (
+            "flush_after = \"200ms\"",
+            "flush_after = true",
+            "expected a string",
         ),
         (
             "\"http://proxy.example.net:3128\"",

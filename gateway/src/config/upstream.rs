@@ -136,7 +136,13 @@ pub struct BinaryUpstream {
     /// Silence after a write on a live connection that confirms what was written [P-30].
     #[serde(default = "defaults::quiet_period", with = "duration")]
     pub quiet_period: Duration,
-    /// Notifications written and not yet confirmed at most.
+    /// Where the upstream is asked what became of what was sent, by a farewell [P-44]: how long nothing more may have been sent.
+    #[serde(default, with = "duration::option")]
+    pub flush_after: Option<Duration>,
+    /// Connections at the same time; another is made when what waits finds no room.
+    #[serde(default = "defaults::connections_max")]
+    pub connections_max: usize,
+    /// Notifications written and not yet confirmed at most, on each connection.
     #[serde(default = "defaults::window")]
     pub window: usize,
     /// How long name lookup, connect and handshake may take together.
@@ -167,6 +173,8 @@ impl BinaryUpstream {
             password_file: None,
             ca: None,
             quiet_period: defaults::quiet_period(),
+            flush_after: None,
+            connections_max: defaults::connections_max(),
             window: defaults::window(),
             connect_timeout: defaults::connect_timeout(),
             write_timeout: defaults::write_timeout(),

@@ -86,7 +86,7 @@ pub(crate) struct Aside {
     alone: Agenda,
     /// The tokens of which there is more than is in their line.
     more: HashMap<Token, More>,
-    /// Tokens with a notification under way.
+    /// Tokens with a notification under way, or one that waits to be.
     under_way: HashSet<Token>,
     rows_len: usize,
     /// An instant that has passed.
@@ -226,17 +226,24 @@ impl Aside {
         self.under_way.insert(token.clone());
     }
 
-    /// It is no longer.
+    /// One that was given out cannot go yet: it and the later ones to its token wait for [`Aside::arrived`].
+    pub(crate) fn wait(&mut self, row: Row) {
+        self.departed(&row.token);
+        self.rows_len += 1;
+        let line = self.lines.entry(row.token.clone()).or_default();
+        line.push_front(row);
+    }
+
+    /// It is no longer, or can go now.
     pub(crate) fn arrived(&mut self, token: &Token) {
         self.under_way.remove(token);
         self.enter(token);
     }
 
-    /// One that was under way is to be tried again, before the later ones to its token.
+    /// One that was given out is to be tried again, before the later ones to its token.
     pub(crate) fn back(&mut self, row: Row) {
         let token = row.token.clone();
-        self.rows_len += 1;
-        self.lines.entry(token.clone()).or_default().push_front(row);
+        self.wait(row);
         self.arrived(&token);
     }
 

@@ -149,7 +149,8 @@ impl Backlog {
         Some(row)
     }
 
-    fn expire(&mut self, row: &Row) {
+    /// Its time is over.
+    pub(super) fn expire(&mut self, row: &Row) {
         self.aside.settled(row.id);
         self.settling.end(row.id, End::Expired);
     }
@@ -207,13 +208,5 @@ impl Backlog {
     pub(super) fn rewind(&mut self) {
         self.stock.rewind();
         self.aside.rewind();
-    }
-
-    /// Settles all there is, then starts again with the oldest row.
-    pub(super) async fn start_again(&mut self) -> Result<(), StoreDown> {
-        self.settling.finish().await?;
-        self.probe.forget();
-        self.rewind();
-        Ok(())
     }
 }

@@ -94,6 +94,11 @@ impl Schedule {
         self.suspects = self.suspects.saturating_sub(settled);
     }
 
+    /// Whether the last end gave reason to wait longer.
+    pub(crate) const fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
     /// How many notifications may be in flight. Where it is one, it goes alone, on a connection that was quiet before.
     pub(crate) const fn in_flight_max(&self) -> usize {
         match self.suspects {

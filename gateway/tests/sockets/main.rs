@@ -4,8 +4,10 @@
 
 mod admin;
 mod backends;
+mod connections;
 mod fairness;
 mod feedback;
+mod flush;
 mod reload;
 mod replay;
 mod start;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use apns_rig::eventually::{eventually_within, let_pass};
 use apns_rig::frames::framed;
 use apns_rig::numbered::{number, payload, tally};
+use apns_rig::phone::RigPhone;
 use apns_rig::provider::Provider;
 use apns_rig::{Knobs, Rig, Upstream, unknown_token};
 use apns_simulator::event::{Sent, What};
@@ -19,6 +20,10 @@ const GATEWAY: &str = env!("CARGO_BIN_EXE_rig-gateway");
 const BURST: u32 = 20;
 /// Every so manieth goes to a token that no phone has.
 const EVERY_BAD: u32 = 70;
+/// So many take turns.
+const PHONES: usize = 8;
+/// Notifications under way at most.
+const WINDOW: usize = 100;
 /// How long a gateway lives at most.
 const LIFE_MAX: Duration = Duration::from_millis(300);
 /// What the last gateway may take, for each one before it, for all that is left.
@@ -33,11 +38,13 @@ fn setting(name: &str) -> Option<u64> {
     )
 }
 
-/// Writes notifications numbered from `first` on until the connection breaks; it never reads.
-async fn write_until_broken(mut backend: Provider, token: Vec<u8>, first: u32) {
+/// Writes notifications numbered from `first` on, to one token after the other, until the connection breaks; it never reads.
+async fn write_until_broken(mut backend: Provider, tokens: Vec<Vec<u8>>, first: u32) {
     let frame = |n: u32| {
-        let bad = n.is_multiple_of(EVERY_BAD);
-        let token = if bad { unknown_token(n) } else { token.clone() };
+        let token = match n.is_multiple_of(EVERY_BAD) {
+            true => unknown_token(n),
+            false => tokens[n as usize % tokens.len()].clone(),
+        };
         framed(n, &token, &payload(n))
     };
     for burst in 0.. {
@@ -57,8 +64,11 @@ async fn soak(upstream: Upstream) {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut rig = Rig::prepare(Knobs {
         upstream,
+        phones: PHONES,
         // Longer than any answer takes on a busy machine: what is refused after it counts as delivered.
         quiet_period: Duration::from_secs(1),
+        // Few enough to need several connections, where one may have so many on its way.
+        window: WINDOW,
         ..Knobs::default()
     })
     .await;
@@ -71,8 +81,8 @@ async fn soak(upstream: Upstream) {
         let mut gateway = rig.gateway_process(GATEWAY).await;
         let before = rig.counts().accepted;
         let backend = rig.backend_at(gateway.address("backend")).await;
-        let token = rig.phones[0].token.clone();
-        let writer = tokio::spawn(write_until_broken(backend, token, first));
+        let tokens = rig.phones.iter().map(|phone| phone.token.clone());
+        let writer = tokio::spawn(write_until_broken(backend, tokens.collect(), first));
         let millis = u64::try_from(LIFE_MAX.as_millis()).expect("less than a second");
         let_pass(1, Duration::from_millis(random.u64(0..millis))).await;
         gateway.kill();
@@ -108,7 +118,7 @@ async fn soak(upstream: Upstream) {
         "seed {seed}"
     );
     let shown = eventually_within(patience, "all good ones on the phone", async || {
-        let shown = tally(rig.phones[0].numbers());
+        let shown = tally(rig.phones.iter().flat_map(RigPhone::numbers));
         let missing = good.iter().filter(|n| !shown.contains_key(n)).count();
         if missing == 0 {
             Ok(shown)

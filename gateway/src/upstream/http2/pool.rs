@@ -22,11 +22,9 @@ use crate::config::Http2Upstream;
 use crate::counters::Counters;
 use crate::store::Row;
 use crate::upstream::connect::{ConnectError, Connector};
+use crate::upstream::crowd::Crowd;
 use crate::upstream::schedule::{self, Closed, Schedule};
 use crate::verdict::Outcome;
-
-/// How long the streams of all connections have to be in use until another one is made.
-const CROWDED_FOR: Duration = Duration::from_millis(200);
 
 /// A connection that lasted so long was no failure, even if nothing was sent on it.
 const SURVIVED: Duration = Duration::from_secs(10);
@@ -47,8 +45,8 @@ pub(crate) struct Pool {
     next: u64,
     attempt: Call<Result<Connection, ConnectError>>,
     exchanges: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>,
-    /// Since when there was no stream for what waits.
-    crowded_since: Option<Instant>,
+    /// What waits for a stream.
+    crowd: Crowd,
 }
 
 /// A push on its way.
@@ -130,7 +128,7 @@ impl Pool {
             next: 0,
             attempt: Call::none(),
             exchanges: FuturesUnordered::new(),
-            crowded_since: None,
+            crowd: Crowd::default(),
         }
     }
 
@@ -156,11 +154,8 @@ impl Pool {
 
     /// Begins to connect, if it is time to. `waiting`: there are pushes that could be sent if there were room.
     pub(crate) fn grow(&mut self, waiting: bool, now: Instant) {
-        if !waiting || self.room().is_some() {
-            self.crowded_since = None;
-        } else {
-            self.crowded_since.get_or_insert(now);
-        }
+        let waits = waiting && self.room().is_none();
+        let crowded = self.crowd.waits(waits, now);
         if self.attempt.is_under_way() {
             return;
         }
@@ -169,9 +164,6 @@ impl Pool {
         let (count, news) = usable.fold((0, false), |(count, news), member| {
             (count + 1, news || !member.answered)
         });
-        let crowded = self
-            .crowded_since
-            .is_some_and(|since| since + CROWDED_FOR <= now);
         if count == 0 || (crowded && !news && count < self.connections_max) {
             let pause = self.schedule.pause(fastrand::f64());
             let (connector, ping_interval) = (self.connector.clone(), self.ping_interval);
@@ -190,8 +182,7 @@ impl Pool {
 
     /// When [`Pool::grow`] may have something to do although nothing happens.
     pub(crate) fn wake(&self) -> Option<Instant> {
-        let crowded = self.crowded_since.filter(|_| !self.attempt.is_under_way());
-        crowded.map(|since| since + CROWDED_FOR)
+        self.crowd.wake().filter(|_| !self.attempt.is_under_way())
     }
 
     /// The same for a push that is to be alone on its connection, which takes others when that one is done. If there is none, one
@@ -284,7 +275,7 @@ impl Pool {
                     ended: None,
                 });
                 self.next += 1;
-                self.crowded_since = None;
+                self.crowd.clear();
                 Event::Connected
             }
             Happened::Attempted(Err(error)) => {

@@ -12,11 +12,12 @@ use apns_net::credentials::Environment;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
+pub(crate) use apns_proto::Notification;
 pub(crate) use authority::Authority;
 pub(crate) use backend::Backend;
 pub(crate) use bench::{Bench, binary};
 pub(crate) use frames::{enhanced, enhanced_with, identifier, name, token};
-pub(crate) use upstream::Upstream;
+pub(crate) use upstream::{Peer, Upstream};
 
 pub(crate) const TOPIC: &str = "com.example.Mail";
 pub(crate) const ENVIRONMENT: Environment = Environment::Production;

@@ -116,6 +116,20 @@ impl Peer {
             .expect("the gateway closed")
     }
 
+    /// The farewell that comes next [P-44]: its identifier.
+    pub(crate) async fn farewell(&mut self) -> [u8; 4] {
+        soon("a farewell", async {
+            while self.buf.len() < 12 {
+                assert_ne!(self.stream.read_buf(&mut self.buf).await.unwrap(), 0);
+            }
+        })
+        .await;
+        // Command 2, seven bytes: the item 3, which is the identifier.
+        assert_eq!(self.buf[..8], [0x02, 0, 0, 0, 7, 0x03, 0, 4]);
+        assert_eq!(self.buf.len(), 12, "it is the last word");
+        self.buf.split().as_ref()[8..].try_into().unwrap()
+    }
+
     /// The names of the next notifications.
     pub(crate) async fn names(&mut self, count: usize) -> Vec<u8> {
         let mut names = Vec::new();

@@ -17,12 +17,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::client::TlsStream;
 use tracing::{debug, warn};
 
-use crate::contract::Pushed;
 use crate::store::Row;
 use crate::upstream::connect::refusal;
 
-/// Encoded frames from which on a write begins: one TLS record.
-const WRITE_LEN: usize = 16 * 1024;
+/// Encoded frames from which on no more are taken. What is taken during a write is the next one.
+const OUTBOX_LEN: usize = 64 * 1024;
 
 /// An error packet is six bytes, and the upstream says nothing else.
 const READ_LEN: usize = 64;
@@ -36,18 +35,34 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long our close_notify may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How a connection finds out what became of what was sent on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Confirmation {
+    /// Silence that confirms.
+    pub(super) quiet: Duration,
+    /// Where the upstream is asked instead: after so long without anything to send. Silence confirms only when it does not answer.
+    pub(super) ask_after: Option<Duration>,
+}
+
 /// A live connection and what is on it.
-pub(crate) struct Link {
+pub(super) struct Link {
     reader: ReadHalf<TlsStream<TcpStream>>,
     writer: WriteHalf<TlsStream<TcpStream>>,
-    session: client::Session<Pushed>,
-    quiet: Duration,
+    session: client::Session<Row>,
+    confirmation: Confirmation,
     write_timeout: Duration,
     inbox: BytesMut,
+    /// Encoded, and in no write yet.
     outbox: BytesMut,
+    /// What the write under way has not written yet.
+    writing: BytesMut,
     wire: Wire,
     /// When a write last got further, or the connection was made.
     touched: Instant,
+    /// When a row was last put in line,
+    sent_at: Instant,
+    /// and when that was done with the oldest that is not confirmed.
+    unconfirmed_since: Instant,
     opened: Instant,
     /// Until when the rest of an answer has to be there.
     answer_by: Option<Instant>,
@@ -68,11 +83,11 @@ enum Wire {
 
 /// What happened on the connection.
 #[derive(Debug)]
-pub(crate) enum Event {
+pub(super) enum Event {
     /// What was sent is written: there is room.
     Written,
     /// These are confirmed by the upstream's silence.
-    Confirmed(Vec<Pushed>),
+    Confirmed(Vec<Row>),
     /// It is over.
     Ended(End),
 }
@@ -97,77 +112,123 @@ pub(crate) enum Bare {
     Refused(tokio_rustls::rustls::AlertDescription),
     #[error("the upstream said something that is no error packet")]
     Gibberish,
+    #[error("the upstream did not answer our farewell")]
+    Unanswered,
     #[error("the connection broke")]
     Broken(#[source] io::Error),
 }
 
 impl Link {
-    pub(crate) fn new(
+    pub(super) fn new(
         stream: TlsStream<TcpStream>,
-        quiet: Duration,
+        confirmation: Confirmation,
         window: usize,
         write_timeout: Duration,
     ) -> Self {
         let (reader, writer) = split(stream);
         let now = Instant::now();
+        let session = match confirmation.ask_after {
+            Some(_) => client::Session::asking(confirmation.quiet, window),
+            None => client::Session::new(confirmation.quiet, window),
+        };
         Self {
             reader,
             writer,
-            session: client::Session::new(quiet, window),
-            quiet,
+            session,
+            confirmation,
             write_timeout,
             inbox: BytesMut::with_capacity(READ_LEN),
-            outbox: BytesMut::with_capacity(WRITE_LEN + 4_096),
+            outbox: BytesMut::new(),
+            writing: BytesMut::new(),
             wire: Wire::Idle,
             touched: now,
+            sent_at: now,
+            unconfirmed_since: now,
             opened: now,
             answer_by: None,
         }
     }
 
     /// Whether another row may be sent now.
-    pub(crate) fn room(&self) -> bool {
-        self.wire == Wire::Idle && self.outbox.len() < WRITE_LEN && self.session.room() > 0
+    pub(super) fn room(&self) -> bool {
+        let broken = matches!(self.wire, Wire::Broken { .. });
+        !broken && self.outbox.len() < OUTBOX_LEN && self.session.room() > 0
     }
 
     /// Rows sent and not yet confirmed.
-    pub(crate) fn pending_len(&self) -> usize {
+    pub(super) fn pending_len(&self) -> usize {
         self.session.pending_len()
     }
 
     /// Since when nothing at all has been on its way, if so.
-    pub(crate) fn idle_since(&self) -> Option<Instant> {
-        (self.wire == Wire::Idle && self.outbox.is_empty() && self.pending_len() == 0)
-            .then_some(self.touched)
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let idle = self.wire == Wire::Idle && self.outbox.is_empty() && self.pending_len() == 0;
+        (idle && !self.session.is_leaving()).then_some(self.touched)
     }
 
     /// Whether it has lasted a quiet period.
-    pub(crate) fn survived(&self) -> bool {
-        self.opened.elapsed() >= self.quiet
+    pub(super) fn survived(&self) -> bool {
+        self.opened.elapsed() >= self.confirmation.quiet
     }
 
-    /// Puts a row in line to be written. Its payload is not kept: what has to be sent again is read from the store again.
-    pub(crate) fn send(&mut self, row: &Row) -> Result<(), TooLong> {
+    /// Puts a row in line to be written.
+    pub(super) fn send(&mut self, row: Row) -> Result<(), TooLong> {
+        let (token, payload) = (row.token.clone(), row.payload.clone());
         let push = Push {
-            token: row.token.as_bytes(),
-            payload: &row.payload,
+            token: token.as_bytes(),
+            payload: &payload,
             expiry: row.expiry,
             priority: row.priority,
         };
-        self.session
-            .push(&push, Pushed::from(row), &mut self.outbox)
-            .map(drop)
+        let was_empty = self.pending_len() == 0;
+        self.session.push(&push, row, &mut self.outbox)?;
+        self.sent_at = Instant::now();
+        if was_empty {
+            self.unconfirmed_since = self.sent_at;
+        }
+        Ok(())
+    }
+
+    /// When the upstream is to be asked what became of what is on the connection, if it is to be: at once when no more may be sent before
+    /// that is known, else when nothing more was sent for a while, and a quiet period after the oldest at the latest.
+    pub(super) fn ask_at(&self) -> Option<Instant> {
+        let after = self.confirmation.ask_after?;
+        if self.pending_len() == 0 || self.session.is_leaving() {
+            return None;
+        }
+        let idle = self.sent_at + after;
+        let latest = self.unconfirmed_since + self.confirmation.quiet;
+        Some(match self.session.room() {
+            0 => self.sent_at,
+            _ => idle.min(latest),
+        })
+    }
+
+    /// Asks, if that is what is done here and there is something to ask for. Nothing is sent after that.
+    pub(super) fn ask(&mut self) {
+        if self.ask_at().is_some() {
+            self.session.farewell(&mut self.outbox);
+        }
+    }
+
+    /// Whether it has asked.
+    pub(super) fn has_asked(&self) -> bool {
+        self.session.is_leaving()
     }
 
     /// Drives the connection to the next event.
-    pub(crate) async fn next(&mut self) -> Event {
+    pub(super) async fn next(&mut self) -> Event {
         loop {
             let now = Instant::now();
             let confirmed = self.session.confirmed(now.into_std());
             if !confirmed.is_empty() {
                 return Event::Confirmed(confirmed);
             }
+            if self.has_asked() && self.pending_len() == 0 {
+                return Event::Ended(End::Bare(Bare::Unanswered));
+            }
             if self.wire == Wire::Idle && !self.outbox.is_empty() {
+                self.writing = self.outbox.split();
                 self.session.write_started(now.into_std());
                 self.wire = Wire::Writing;
                 self.touched = now;
@@ -187,7 +248,7 @@ impl Link {
                         return Event::Ended(end);
                     }
                 }
-                written = write(self.wire, &mut self.writer, &mut self.outbox) => match written {
+                written = write(self.wire, &mut self.writer, &mut self.writing) => match written {
                     Ok(()) => if self.wrote() {
                         return Event::Written;
                     },
@@ -210,7 +271,7 @@ impl Link {
         let now = Instant::now();
         self.touched = now;
         match self.wire {
-            Wire::Writing if self.outbox.is_empty() => self.wire = Wire::Flushing,
+            Wire::Writing if self.writing.is_empty() => self.wire = Wire::Flushing,
             Wire::Flushing => {
                 self.session.write_finished(now.into_std());
                 self.wire = Wire::Idle;
@@ -256,7 +317,7 @@ impl Link {
     }
 
     /// What became of everything that was on it.
-    pub(crate) fn finish(self, end: &End) -> Outcome<Pushed> {
+    pub(super) fn finish(self, end: &End) -> Outcome<Row> {
         let packet = match end {
             End::Packet(packet) => Some(*packet),
             End::Bare(_) => None,
@@ -265,7 +326,7 @@ impl Link {
     }
 
     /// Ends it from our side, in good order.
-    pub(crate) async fn close(mut self) -> Outcome<Pushed> {
+    pub(super) async fn close(mut self) -> Outcome<Row> {
         if timeout(CLOSE_TIMEOUT, self.writer.shutdown())
             .await
             .is_err()
@@ -280,10 +341,10 @@ impl Link {
 async fn write(
     wire: Wire,
     writer: &mut WriteHalf<TlsStream<TcpStream>>,
-    outbox: &mut BytesMut,
+    writing: &mut BytesMut,
 ) -> io::Result<()> {
     match wire {
-        Wire::Writing => writer.write_buf(outbox).await.map(drop),
+        Wire::Writing => writer.write_buf(writing).await.map(drop),
         Wire::Flushing => writer.flush().await,
         Wire::Idle | Wire::Broken { .. } => pending().await,
     }

@@ -1,0 +1,272 @@
+//! Several connections to a binary upstream: when there are more, what goes where, and what the end of one means for the others.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::support::*;
+
+/// Long enough for another connection to be made while what is on the first is not confirmed.
+const LONG_QUIET: Duration = Duration::from_millis(500);
+
+/// A gateway with so many connections to its upstream, over each of which something was delivered. Each takes four at a time.
+async fn several(connections: usize) -> (Bench, Vec<Peer>, Backend, u64) {
+    let bench = Bench::with(|config| {
+        let upstream = binary(config);
+        upstream.connections_max = connections;
+        upstream.window = 4;
+        upstream.quiet_period = LONG_QUIET;
+    })
+    .await;
+    let mut backend = bench.backend().await;
+    let count = u8::try_from(4 * connections).unwrap();
+    backend.push(101..=100 + count).await;
+    let mut peers = Vec::new();
+    for _ in 0..connections {
+        let mut peer = bench.upstream.accept().await;
+        peer.names(4).await;
+        peers.push(peer);
+    }
+    bench.delivered(count.into()).await;
+    (bench, peers, backend, count.into())
+}
+
+/// What the next `count` notifications are called, by the connection that each came on, in order.
+async fn next_on(peers: &mut [Peer], count: usize) -> Vec<Vec<Notification>> {
+    let mut seen: Vec<Vec<Notification>> = peers.iter().map(|_| Vec::new()).collect();
+    for _ in 0..count {
+        let nexts = peers.iter_mut().map(|peer| Box::pin(peer.next()));
+        let (notification, at, _) = futures_util::future::select_all(nexts).await;
+        seen[at].push(notification);
+    }
+    seen
+}
+
+fn names(notifications: &[Notification]) -> Vec<u8> {
+    notifications.iter().map(name).collect()
+}
+
+#[tokio::test]
+async fn what_finds_no_room_makes_another_connection_and_never_more_than_are_allowed() {
+    for connections in [1, 2, 3] {
+        let bench = Bench::with(|config| {
+            let upstream = binary(config);
+            upstream.connections_max = connections;
+            upstream.window = 2;
+            upstream.quiet_period = Duration::from_secs(3_600);
+        })
+        .await;
+        let mut backend = bench.backend().await;
+        backend.push(1..=9).await;
+        let mut taken = Vec::new();
+        let mut peers = Vec::new();
+        for _ in 0..connections {
+            let mut peer = bench.upstream.accept().await;
+            taken.extend(peer.names(2).await);
+            peers.push(peer);
+        }
+        assert!(
+            bench
+                .upstream
+                .is_left_alone(Duration::from_millis(500))
+                .await
+        );
+        let expected: Vec<u8> = (1..).take(connections * 2).collect();
+        assert_eq!(taken, expected, "in order, as there was room");
+        assert_eq!(bench.counts().queued, 9);
+    }
+}
+
+#[tokio::test]
+async fn what_an_answer_on_one_connection_throws_away_goes_on_at_once_and_the_others_are_not_disturbed()
+ {
+    let (bench, mut peers, mut backend, before) = several(2).await;
+    backend.push(1..=5).await;
+    let seen = next_on(&mut peers, 5).await;
+    let sizes: Vec<_> = seen.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [4, 1], "spread, and always alike");
+    let refused = &seen[0][0];
+    let tail = names(&seen[0][1..]);
+    let behind = peers.remove(0).answer(8, identifier(refused)).await;
+    assert!(behind.is_empty(), "{behind:?} came behind them");
+    let other = &mut peers[0];
+    assert_eq!(
+        other.names(tail.len()).await,
+        tail,
+        "there is room for them"
+    );
+    bench.delivered(before + 4).await;
+    assert_eq!(bench.counts().rejected, 1);
+    assert!(other.is_left_alone(QUIET).await, "once is enough");
+    assert_eq!(bench.gateway().counters().unknown_outcomes.read(), 0);
+}
+
+#[tokio::test]
+async fn what_was_on_a_connection_that_closed_without_a_word_is_sent_again_in_order_and_nothing_else()
+ {
+    let (bench, mut peers, mut backend, before) = several(2).await;
+    backend.push(1..=5).await;
+    let seen = next_on(&mut peers, 5).await;
+    let lost = names(&seen[0]);
+    peers.remove(0).close().await;
+    let mut successor = bench.upstream.accept().await;
+    assert_eq!(successor.names(lost.len()).await, lost);
+    bench.delivered(before + 5).await;
+    assert!(peers[0].is_left_alone(QUIET).await);
+    assert!(successor.is_left_alone(QUIET).await);
+    let unknown = bench.gateway().counters().unknown_outcomes.read();
+    assert_eq!(unknown, lost.len() as u64);
+}
+
+#[tokio::test]
+async fn a_token_stays_on_its_connection_while_something_to_it_is_not_confirmed() {
+    let (bench, mut peers, mut backend, before) = several(2).await;
+    // Four to one token fill the window of one connection; the fifth waits for it, though there is room on the other.
+    let to_one = |n: u32| enhanced_with(n, 1, format!("{{\"n\":{n}}}").as_bytes());
+    let frames: Vec<u8> = (1..=5).flat_map(to_one).collect();
+    backend.write(&frames).await;
+    backend.push([2, 3]).await;
+    let seen = next_on(&mut peers, 7).await;
+    let with_the_token: Vec<_> = seen
+        .iter()
+        .filter(|seen| seen.iter().any(|notification| name(notification) == 1))
+        .collect();
+    assert_eq!(with_the_token.len(), 1, "one connection");
+    let payloads: Vec<_> = with_the_token[0]
+        .iter()
+        .filter(|notification| name(notification) == 1)
+        .map(|notification| notification.payload.clone())
+        .collect();
+    let expected: Vec<_> = (1..=5).map(|n| format!("{{\"n\":{n}}}")).collect();
+    assert_eq!(payloads, expected);
+    bench.delivered(before + 7).await;
+}
+
+/// A notification on which the upstream breaks.
+const POISON: u8 = 66;
+
+#[tokio::test]
+async fn one_that_breaks_its_connection_is_found_there_and_what_is_on_another_is_sent_once() {
+    let (bench, peers, mut backend, before) = several(2).await;
+    backend.push((1..=3).chain([POISON])).await;
+    backend.push(4..=6).await;
+    let mut taken: BTreeMap<u8, usize> = BTreeMap::new();
+    let (reports, mut reported) = mpsc::channel(100);
+    let mut servers = JoinSet::new();
+    // Like a server with a bug: it ends the connection when it comes to the one.
+    let serve = async |mut peer: Peer, reports: mpsc::Sender<(u64, u8)>, number| {
+        while let Some(notification) = peer.try_next().await {
+            reports.send((number, name(&notification))).await.unwrap();
+            if name(&notification) == POISON {
+                peer.close().await;
+                return;
+            }
+        }
+    };
+    let mut number = 0;
+    for peer in peers {
+        servers.spawn(serve(peer, reports.clone(), number));
+        number += 1;
+    }
+    let mut on: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+    let mut broken = None;
+    while bench.counts().given_up == 0 {
+        tokio::select! {
+            peer = bench.upstream.accept() => {
+                servers.spawn(serve(peer, reports.clone(), number));
+                number += 1;
+            }
+            Some((number, name)) = reported.recv() => {
+                on.entry(number).or_default().push(name);
+                if name == POISON {
+                    broken.get_or_insert(number);
+                }
+                *taken.entry(name).or_default() += 1;
+            }
+            () = eventually("the end", || bench.counts().given_up == 1) => {}
+        }
+    }
+    let letters = bench.dead_letters().await;
+    let expected = "tried 10 times: upstream closes the connection whenever it is sent";
+    assert_eq!(letters, [(POISON, expected.to_owned())]);
+    bench.delivered(before + 6).await;
+    // What was on the other of the first two connections; the one goes alone there, too, once it is known.
+    let other = &on[&(1 - broken.unwrap())];
+    for name in other.iter().filter(|name| **name != POISON) {
+        assert_eq!(taken[name], 1, "{name} was not disturbed");
+    }
+    servers.abort_all();
+}
+
+/// Connections that end in every way, under load; what each token was shown first comes in its order.
+#[tokio::test]
+async fn whatever_ends_every_token_is_sent_its_notifications_in_order_and_all_of_them() {
+    const TOKENS: u8 = 8;
+    const EACH: u32 = 20;
+    for connections in [1, 2, 4] {
+        let bench = Bench::with(|config| {
+            let upstream = binary(config);
+            upstream.connections_max = connections;
+            upstream.window = 10;
+            upstream.quiet_period = Duration::from_millis(300);
+        })
+        .await;
+        let mut backend = bench.backend().await;
+        let frames: Vec<u8> = (0..EACH)
+            .flat_map(|n| (1..=TOKENS).map(move |token| (n, token)))
+            .flat_map(|(n, token)| enhanced_with(n, token, format!("{{\"n\":{n}}}").as_bytes()))
+            .collect();
+        backend.write(&frames).await;
+        let (reports, mut reported) = mpsc::channel(1);
+        let mut servers = JoinSet::new();
+        // The third, the sixth … ends without a word, the fourth, the eighth … says what it took last.
+        let serve = async |mut peer: Peer, reports: mpsc::Sender<Notification>, number: u64| {
+            for taken in 1_u64.. {
+                let Some(notification) = peer.try_next().await else {
+                    return;
+                };
+                let last = identifier(&notification);
+                reports.send(notification).await.unwrap();
+                if taken < 20 + number % 7 {
+                    continue;
+                }
+                match number % 4 {
+                    2 => drop(peer.close().await),
+                    3 => drop(peer.answer(10, last).await),
+                    _ => continue,
+                }
+                return;
+            }
+        };
+        let mut number = 0;
+        let mut shown: BTreeMap<u8, Vec<Vec<u8>>> = BTreeMap::new();
+        let all = u64::from(TOKENS) * u64::from(EACH);
+        while bench.counts().delivered < all {
+            tokio::select! {
+                peer = bench.upstream.accept() => {
+                    servers.spawn(serve(peer, reports.clone(), number));
+                    number += 1;
+                }
+                Some(notification) = reported.recv() => {
+                    let payload = notification.payload.to_vec();
+                    let shown = shown.entry(name(&notification)).or_default();
+                    if !shown.contains(&payload) {
+                        shown.push(payload);
+                    }
+                }
+                () = eventually("the end", || bench.counts().delivered == all) => {}
+            }
+        }
+        let expected: Vec<_> = (0..EACH)
+            .map(|n| format!("{{\"n\":{n}}}").into_bytes())
+            .collect();
+        for token in 1..=TOKENS {
+            assert_eq!(shown[&token], expected, "{connections} connections");
+        }
+        let made = bench.gateway().counters().upstream_connections.read();
+        assert!(made >= connections as u64, "{made} of {connections}");
+        servers.abort_all();
+    }
+}
