@@ -32,7 +32,7 @@ test-frameworks:
     examples/tests/pytest/venv/bin/pip install --quiet --requirement examples/tests/pytest/requirements.txt
     cargo test -p apns-rig --features third-party --test test_frameworks
 
-# What a notification, an idle phone and a connection cost the simulator (docs/performance.md); `just bench --check` fails when a ratio or a size is over its target.
+# What a notification costs simulator and gateway, what idles and what waits (docs/performance.md); `just bench --check` fails when a ratio, a size or the time of a start is over its target.
 bench *arguments:
     cargo run --profile dist --bin apns-bench -- {{arguments}}
 

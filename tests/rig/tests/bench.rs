@@ -1,4 +1,4 @@
-//! `apns-bench`, with next to nothing to measure: that it measures, and the one figure that neither the machine nor the build changes.
+//! `apns-bench`, with next to nothing to measure: that it measures, and the figures that neither the machine nor the build changes.
 
 #![expect(clippy::unwrap_used, reason = "in a test that is the message")]
 
@@ -6,8 +6,10 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+const COST: &str = "µs of CPU";
+
 fn bench(arguments: &[&str]) -> Output {
-    let few = "--notifications 400 --phones 20 --couriers 2";
+    let few = "--notifications 400 --phones 20 --couriers 2 --backends 20";
     Command::new(env!("CARGO_BIN_EXE_apns-bench"))
         .args(few.split(' '))
         .args(arguments)
@@ -15,44 +17,77 @@ fn bench(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn report(idle_phones: &str) -> Value {
-    let output = bench(&["--json", "--connections", "3", "--idle-phones", idle_phones]);
+fn figures(arguments: &[&str]) -> Vec<Value> {
+    let output = bench(&[&["--json", "--connections", "3"], arguments].concat());
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    let mut report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let Value::Array(figures) = report["figures"].take() else {
+        panic!("no figures: {report}");
+    };
+    figures
 }
 
-#[test]
-fn the_bench_has_a_figure_and_a_target_for_everything_it_measures() {
-    let report = report("20");
-    let figures = report["figures"].as_array().unwrap();
-    let units: Vec<_> = figures.iter().map(|figure| &figure["unit"]).collect();
-    let provider = ["µs of CPU", "µs of CPU", "µs of CPU", "ratio", "ratio"];
-    let all = [&provider[..], &provider, &["bytes", "bytes"]].concat();
-    assert_eq!(units, all, "{report}");
+/// That these are the units, in this order, and that everything has a target.
+fn has(figures: &[Value], units: &[&str]) {
+    let found: Vec<_> = figures.iter().map(|figure| &figure["unit"]).collect();
+    assert_eq!(found, units, "{figures:?}");
     for figure in figures {
         let measured = figure["measured"].as_f64().unwrap();
-        // Memory grows by pages: of a few phones it may not show.
+        // Memory grows by pages: of a little it may not show.
         let shows = figure["unit"] == "bytes" || measured > 0.0;
         assert!(measured.is_finite() && shows, "{figure}");
         assert!(figure["target"].as_f64().unwrap() > 0.0, "{figure}");
+        let rate = figure["per_second"].as_f64();
+        let is_cost = figure["unit"] == COST;
+        assert_eq!(rate.is_some_and(|rate| rate > 0.0), is_cost, "{figure}");
+    }
+}
+
+fn one<'a>(figures: &'a [Value], what: &str) -> &'a Value {
+    let is_it = |figure: &&Value| figure["what"].as_str().unwrap().contains(what);
+    figures.iter().find(is_it).unwrap()
+}
+
+/// That a figure neither the machine nor the build changes is within its target.
+fn holds(figure: &Value) {
+    let (measured, target) = (figure["measured"].as_f64(), figure["target"].as_f64());
+    assert!(measured > Some(0.0) && measured <= target, "{figure}");
+}
+
+#[test]
+fn the_bench_has_a_figure_and_a_target_for_all_it_measures_of_the_simulator() {
+    let figures = figures(&["--role", "simulator", "--idle-phones", "20"]);
+    let protocol = [COST, COST, COST, "ratio", "ratio"];
+    has(
+        &figures,
+        &[&protocol[..], &protocol, &["bytes", "bytes"]].concat(),
+    );
+}
+
+#[test]
+fn the_bench_measures_the_gateway_over_one_connection_and_over_many_to_both_upstreams() {
+    let figures = figures(&["--role", "gateway"]);
+    let upstream = [COST, COST, COST, "ratio", COST, COST, COST];
+    has(&figures, &[upstream, upstream].concat());
+}
+
+#[test]
+fn a_backlog_is_drained_in_order_after_a_restart_and_memory_does_not_grow_with_it() {
+    let figures = figures(&["--role", "backlog", "--backlog", "20000"]);
+    let costs = [COST; 4];
+    let rest = ["ratio", "bytes", "bytes", "bytes", "seconds"];
+    has(&figures, &[&costs[..], &rest].concat());
+    for what in ["resident with", "resident at most", "ready again"] {
+        holds(one(&figures, what));
     }
 }
 
 #[test]
 fn an_idle_virtual_phone_costs_no_more_memory_than_its_target() {
     // As many as the events that are remembered: of fewer, the events would be counted too.
-    let report = report("100000");
-    let figures = report["figures"].as_array().unwrap();
-    let idle = |figure: &&Value| {
-        figure["what"]
-            .as_str()
-            .unwrap()
-            .contains("idle virtual phone")
-    };
-    let phone = figures.iter().find(idle).unwrap();
-    let (measured, target) = (phone["measured"].as_f64(), phone["target"].as_f64());
-    assert!(measured > Some(0.0) && measured <= target, "{phone}");
+    let figures = figures(&["--role", "simulator", "--idle-phones", "100000"]);
+    holds(one(&figures, "idle virtual phone"));
 }
 
 #[test]

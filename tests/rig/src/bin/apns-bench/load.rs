@@ -1,7 +1,9 @@
-//! Those who push: a coalescing sender per connection, over TLS. Their CPU time is not counted.
+//! Those who push, over TLS: a sender per connection. Their CPU time is not counted.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
@@ -9,6 +11,7 @@ use apns_net::credentials::Identity;
 use apns_net::tls::{Roots, client_config};
 use apns_rig::certificates::{TOPIC, certificates, login};
 use apns_rig::frames;
+use apns_rig::numbered::payload_of_len;
 use apns_rig::provider::Provider;
 use apns_simulator::Addresses;
 use bytes::Bytes;
@@ -18,13 +21,13 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::subject::TOKEN_LEN;
+use crate::subject::simulator::TOKEN_LEN;
 
 /// What one write carries: a whole TLS record.
 const WRITE_LEN: usize = 16 * 1024;
 /// Requests on their way on one HTTP/2 connection; half of them are answered before it goes on.
 const UNANSWERED_MAX: usize = 400;
-/// What a notification says: 151 bytes, a usual length.
+/// What a notification says, where its number does not matter: 151 bytes, a usual length.
 const PAYLOAD: &[u8] = br#"{"aps":{"alert":{"title":"Lunch","body":"The table at the window is free at noon, shall we go?"},"badge":3,"sound":"default"},"conversation":"4711-08"}"#;
 /// 2033: none expires.
 const EXPIRY: u32 = 2_000_000_000;
@@ -45,6 +48,50 @@ impl Protocol {
             Self::Http2 => "HTTP/2",
         }
     }
+
+    /// Where the simulator speaks it.
+    pub(crate) const fn port(self, ports: Addresses) -> SocketAddr {
+        match self {
+            Self::Binary => ports.binary,
+            Self::Http2 => ports.http2,
+        }
+    }
+}
+
+/// How frames of the binary protocol are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writes {
+    /// As many as a TLS record takes.
+    Coalesced,
+    /// Each by itself.
+    Single,
+}
+
+impl Writes {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Coalesced => "coalesced",
+            Self::Single => "a frame per write",
+        }
+    }
+}
+
+/// What notifications say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Says {
+    /// All the same.
+    Usual,
+    /// Their number, in so many bytes.
+    Number(usize),
+}
+
+impl Says {
+    fn payload(self, number: usize) -> Cow<'static, [u8]> {
+        match self {
+            Self::Usual => Cow::Borrowed(PAYLOAD),
+            Self::Number(len) => payload_of_len(number as u32, len).into(),
+        }
+    }
 }
 
 /// Open connections, and whom they push to.
@@ -52,6 +99,7 @@ impl Protocol {
 pub(crate) struct Senders {
     connections: Vec<Connection>,
     tokens: Arc<[[u8; TOKEN_LEN]]>,
+    says: Says,
 }
 
 #[derive(Debug)]
@@ -63,7 +111,7 @@ enum Connection {
 impl Senders {
     pub(crate) async fn connect(
         protocol: Protocol,
-        ports: Addresses,
+        address: SocketAddr,
         count: usize,
         tokens: Vec<[u8; TOKEN_LEN]>,
     ) -> anyhow::Result<Self> {
@@ -74,29 +122,43 @@ impl Senders {
                 Protocol::Binary => {
                     let login = login(&all.backend);
                     let ca = all.ca.cert_pem();
-                    Connection::Binary(Box::new(Provider::connect(ports.binary, ca, login).await?))
+                    Connection::Binary(Box::new(Provider::connect(address, ca, login).await?))
                 }
                 Protocol::Http2 => {
-                    Connection::Http2(http2(ports.http2, &all.backend.identity()?).await?)
+                    Connection::Http2(http2(address, &all.backend.identity()?).await?)
                 }
             });
         }
         Ok(Self {
             connections,
             tokens: tokens.into(),
+            says: Says::Usual,
         })
     }
 
-    /// Sends so many, each connection its part, and to each phone in turn.
-    pub(crate) async fn send(&mut self, count: usize) -> anyhow::Result<()> {
+    pub(crate) fn say(self, says: Says) -> Self {
+        Self { says, ..self }
+    }
+
+    /// Sends those with these numbers, each connection its part, and to each phone in turn.
+    pub(crate) async fn send(
+        &mut self,
+        numbers: Range<usize>,
+        writes: Writes,
+    ) -> anyhow::Result<()> {
         let len = self.connections.len();
+        let (first, count, says) = (numbers.start, numbers.len(), self.says);
         let mut sending = JoinSet::new();
         for (n, connection) in self.connections.drain(..).enumerate() {
-            let numbers = count * n / len..count * (n + 1) / len;
+            let part = first + count * n / len..first + count * (n + 1) / len;
             let tokens = Arc::clone(&self.tokens);
             sending.spawn(async move {
-                let to = numbers.map(|number| (number, tokens[number % tokens.len()]));
-                connection.send(to).await
+                let pushes = part.map(|number| Push {
+                    number,
+                    token: tokens[number % tokens.len()],
+                    payload: says.payload(number),
+                });
+                connection.send(pushes, writes).await
             });
         }
         while let Some(sent) = sending.join_next().await {
@@ -106,39 +168,58 @@ impl Senders {
     }
 }
 
+struct Push {
+    number: usize,
+    token: [u8; TOKEN_LEN],
+    payload: Cow<'static, [u8]>,
+}
+
+impl Push {
+    fn frame(&self) -> Vec<u8> {
+        frames::items(&[
+            (1, &self.token),
+            (2, &self.payload),
+            (3, &(self.number as u32).to_be_bytes()),
+            (4, &EXPIRY.to_be_bytes()),
+            (5, &[10]),
+        ])
+    }
+}
+
 impl Connection {
     async fn send(
         self,
-        to: impl Iterator<Item = (usize, [u8; TOKEN_LEN])>,
+        pushes: impl Iterator<Item = Push>,
+        writes: Writes,
     ) -> anyhow::Result<Self> {
         Ok(match self {
-            Self::Binary(provider) => Self::Binary(send_frames(provider, to).await?),
-            Self::Http2(h2) => Self::Http2(send_requests(h2, to).await?),
+            Self::Binary(mut provider) => {
+                send_frames(&mut provider, pushes, writes).await?;
+                Self::Binary(provider)
+            }
+            Self::Http2(h2) => Self::Http2(send_requests(h2, pushes).await?),
         })
     }
 }
 
 async fn send_frames(
-    mut provider: Box<Provider>,
-    to: impl Iterator<Item = (usize, [u8; TOKEN_LEN])>,
-) -> anyhow::Result<Box<Provider>> {
-    let mut coalesced = Vec::with_capacity(2 * WRITE_LEN);
-    for (number, token) in to {
-        let identifier = (number as u32).to_be_bytes();
-        coalesced.extend(frames::items(&[
-            (1, &token),
-            (2, PAYLOAD),
-            (3, &identifier),
-            (4, &EXPIRY.to_be_bytes()),
-            (5, &[10]),
-        ]));
-        if coalesced.len() >= WRITE_LEN {
-            provider.send(&coalesced[..WRITE_LEN]).await?;
-            coalesced.drain(..WRITE_LEN);
+    provider: &mut Provider,
+    pushes: impl Iterator<Item = Push>,
+    writes: Writes,
+) -> anyhow::Result<()> {
+    let mut unsent = Vec::with_capacity(2 * WRITE_LEN);
+    for push in pushes {
+        unsent.extend(push.frame());
+        let len = match writes {
+            Writes::Coalesced => WRITE_LEN,
+            Writes::Single => unsent.len(),
+        };
+        if unsent.len() >= len {
+            provider.send(&unsent[..len]).await?;
+            unsent.drain(..len);
         }
     }
-    provider.send(&coalesced).await?;
-    Ok(provider)
+    Ok(provider.send(&unsent).await?)
 }
 
 async fn http2(address: SocketAddr, identity: &Identity) -> anyhow::Result<SendRequest<Bytes>> {
@@ -159,10 +240,10 @@ async fn http2(address: SocketAddr, identity: &Identity) -> anyhow::Result<SendR
 
 async fn send_requests(
     mut h2: SendRequest<Bytes>,
-    to: impl Iterator<Item = (usize, [u8; TOKEN_LEN])>,
+    pushes: impl Iterator<Item = Push>,
 ) -> anyhow::Result<SendRequest<Bytes>> {
     let mut unanswered = VecDeque::with_capacity(UNANSWERED_MAX);
-    for (_, token) in to {
+    for Push { token, payload, .. } in pushes {
         if unanswered.len() == UNANSWERED_MAX {
             answered(&mut unanswered, UNANSWERED_MAX / 2).await?;
         }
@@ -175,12 +256,19 @@ async fn send_requests(
             .body(())?;
         h2 = h2.ready().await?;
         let (response, mut body) = h2.send_request(request, false)?;
-        body.send_data(Bytes::from_static(PAYLOAD), true)?;
+        body.send_data(payload_bytes(payload), true)?;
         unanswered.push_back(response);
     }
     let rest = unanswered.len();
     answered(&mut unanswered, rest).await?;
     Ok(h2)
+}
+
+fn payload_bytes(payload: Cow<'static, [u8]>) -> Bytes {
+    match payload {
+        Cow::Borrowed(payload) => Bytes::from_static(payload),
+        Cow::Owned(payload) => payload.into(),
+    }
 }
 
 /// Waits for the first `count` answers.

@@ -1,17 +1,21 @@
-//! `apns-bench`: what a notification, a phone and a connection cost the simulator.
+//! `apns-bench`: what a notification costs the simulator and the gateway, and what waits or idles there.
 //!
 //! ```text
-//! main ──▶ plan (what is measured, how much of it) ──▶ load (senders and phones, in this process)
-//!   │                                                    │ TLS
-//!   ▼                                                    ▼
-//! report (table, JSON, verdict)   ◀── stdin, stdout ──▶ subject (the simulator, in a process of its own)
+//! main ──▶ plan (how much of everything) ──▶ simulator, gateway, backlog (what is measured) ──▶ load (senders, in this process)
+//!   │                                                    ▲                                        │ TLS
+//!   ▼                                                    │ stdin, stdout                          ▼
+//! report (table, JSON, verdict) ◀── figures ─────────────┴────────────▶ subject (each in a process of its own)
 //! ```
 //!
-//! Counted is the CPU time of the subject's process, user and system, all threads; its sender is not in it. Every figure has a fresh subject.
+//! Counted is the CPU time of the process of the role that is measured, user and system, all threads; its sender is not in it, nor is the simulator that
+//! the gateway sends to. Every figure has fresh processes.
 
+mod backlog;
+mod gateway;
 mod load;
 mod plan;
 mod report;
+mod simulator;
 mod subject;
 
 use std::process::ExitCode;
@@ -20,37 +24,37 @@ use clap::{Parser, Subcommand};
 
 use crate::plan::Plan;
 
-/// Measures the simulator: CPU time per notification, memory per idle phone and connection.
+/// Measures simulator and gateway: CPU time per notification, memory per idle phone and connection, and a long backlog.
 #[derive(Debug, Parser)]
 #[command(
     about,
-    after_help = "Exit codes: 0 ok, 1 something could not be measured, or with --check a ratio or a size is over its target, 2 usage."
+    after_help = "Exit codes: 0 ok, 1 something could not be measured, or with --check a ratio, a size or the time of a start is over its target, 2 usage."
 )]
 struct Arguments {
     #[command(subcommand)]
-    role: Option<Role>,
+    subject: Option<Subject>,
     #[command(flatten)]
     plan: Plan,
     /// Print JSON instead of the table
     #[arg(long)]
     json: bool,
-    /// Fail when a ratio or a size is over its target. Absolute times depend on the machine and never fail
+    /// Fail when a ratio, a size or the time of a start is over its target. CPU times depend on the machine and never fail
     #[arg(long)]
     check: bool,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
-enum Role {
+#[derive(Debug, Subcommand)]
+enum Subject {
     /// What is measured; started by the bench itself
-    #[command(hide = true)]
-    Subject,
+    #[command(hide = true, subcommand)]
+    Subject(subject::Role),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match arguments.role {
-        Some(Role::Subject) => subject::serve().await.map(|()| true),
+    let done = match arguments.subject {
+        Some(Subject::Subject(role)) => role.serve().await.map(|()| true),
         None => measure(&arguments).await,
     };
     match done {

@@ -1,0 +1,205 @@
+//! A simulator with virtual phones.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, ensure};
+use apns_certs::Ca;
+use apns_net::credentials::Environment;
+use apns_proto::Token;
+use apns_rig::certificates::{TOPIC, certificates};
+use apns_rig::eventually::eventually_within;
+use apns_rig::numbered::number;
+use apns_simulator::event::What;
+use apns_simulator::world::Bounds;
+use apns_simulator::{Addresses, Config, Handle, Simulator};
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncReadExt;
+
+use super::{Cost, Meter, PATIENCE, Process, Questions, Role, Rss};
+
+/// Of every token that the simulator gives out.
+pub(crate) const TOKEN_LEN: usize = 32;
+/// A phone accepts a notification twice over: the events of its arrival and of its delivery.
+const EVENTS_PER_NOTIFICATION: u64 = 2;
+/// Events looked at in one go.
+const EVENTS_PAGE_LEN: usize = 10_000;
+
+/// How many events its world remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Keeps {
+    /// As many as usual.
+    Little,
+    /// So many that whoever looks at all of them has time.
+    Much,
+}
+
+/// The simulator's process, as the bench sees it.
+#[derive(Debug)]
+pub(crate) struct SimulatorProcess {
+    ports: Addresses,
+    process: Process,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Start {
+    ca: String,
+    key: String,
+    keeps: Keeps,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Question {
+    /// So many more phones, please.
+    Phones(usize),
+    /// What is resident.
+    Rss,
+    /// So many notifications will come.
+    Expect(usize),
+    /// What they took, once they have all been delivered.
+    Cost,
+    /// Watches so many numbered notifications come, each token's in order and none twice, where the tokens take turns.
+    Watch(usize),
+}
+
+impl SimulatorProcess {
+    pub(crate) async fn start(keeps: Keeps) -> anyhow::Result<Self> {
+        let ca = &certificates().ca;
+        let start = Start {
+            ca: ca.cert_pem().to_owned(),
+            key: ca.key_pem(),
+            keeps,
+        };
+        let (process, ports) = Process::start(Role::Simulator, &start).await?;
+        Ok(Self { ports, process })
+    }
+
+    pub(crate) const fn ports(&self) -> Addresses {
+        self.ports
+    }
+
+    /// Adds phones, and gives out their tokens.
+    pub(crate) async fn phones(&mut self, count: usize) -> anyhow::Result<Vec<[u8; TOKEN_LEN]>> {
+        self.process.ask::<()>(&Question::Phones(count)).await?;
+        let mut tokens = vec![[0; TOKEN_LEN]; count];
+        let output = &mut self.process.output;
+        output.read_exact(tokens.as_flattened_mut()).await?;
+        Ok(tokens)
+    }
+
+    pub(crate) async fn rss(&mut self) -> anyhow::Result<i64> {
+        let rss: Rss = self.process.ask(&Question::Rss).await?;
+        Ok(rss.now)
+    }
+
+    /// Says how many notifications will come from now on.
+    pub(crate) async fn expect(&mut self, count: usize) -> anyhow::Result<()> {
+        self.process.ask(&Question::Expect(count)).await
+    }
+
+    /// What they took, once they have all been delivered.
+    pub(crate) async fn cost(&mut self) -> anyhow::Result<Cost> {
+        self.process.ask(&Question::Cost).await
+    }
+
+    /// Waits until the notifications 0 to `count` have come, the tokens having taken turns.
+    ///
+    /// # Errors
+    ///
+    /// When one of a token's comes before an earlier one, a second time, or not at all.
+    pub(crate) async fn watch(&mut self, count: usize) -> anyhow::Result<()> {
+        let trouble: Option<String> = self.process.ask(&Question::Watch(count)).await?;
+        trouble.map_or(Ok(()), |trouble| Err(anyhow::Error::msg(trouble)))
+    }
+}
+
+/// The other side.
+pub(super) async fn serve(mut questions: Questions) -> anyhow::Result<()> {
+    let Start { ca, key, keeps } = questions.next()?.context("no CA")?;
+    let mut config = Config::with_ca(&Ca::from_pem(&ca, &key)?)?;
+    config.bounds.devices_max = 2_000_000;
+    if keeps == Keeps::Much {
+        config.bounds = Bounds {
+            events_max: 1_000_000,
+            event_frame_bytes_max: 1 << 30,
+            ..config.bounds
+        };
+    }
+    let simulator = Simulator::start(config).await?;
+    questions.answer(&simulator.addresses(Environment::Sandbox), &[])?;
+    let (mut phones, mut count, mut expected, mut meter) = (0, 0, 0, Meter::start());
+    while let Some(question) = questions.next()? {
+        match question {
+            Question::Phones(count) => {
+                let mut tokens = Vec::with_capacity(count * TOKEN_LEN);
+                for _ in 0..count {
+                    phones += 1;
+                    let name = format!("iPhone {phones}");
+                    let project = simulator.default_project();
+                    let token = project.add_phone(&name, TOPIC, Environment::Sandbox)?;
+                    tokens.extend_from_slice(token.as_bytes());
+                }
+                questions.answer(&(), &tokens)?;
+            }
+            Question::Rss => questions.answer(&Rss::read()?, &[])?,
+            Question::Expect(notifications) => {
+                count = notifications;
+                expected = newest(&simulator) + EVENTS_PER_NOTIFICATION * count as u64;
+                meter = Meter::start();
+                questions.answer(&(), &[])?;
+            }
+            Question::Cost => {
+                eventually_within(PATIENCE, "every notification", async || {
+                    let newest = newest(&simulator);
+                    (newest >= expected).then_some(()).ok_or(newest)
+                })
+                .await;
+                questions.answer(&meter.read(count), &[])?;
+            }
+            Question::Watch(count) => {
+                let watched = watch(&simulator, count, phones).await;
+                let trouble = watched.err().map(|error| error.to_string());
+                questions.answer(&trouble, &[])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn newest(simulator: &Handle) -> u64 {
+    simulator.world(|world, _| world.newest_event())
+}
+
+/// Sees `count` notifications arrive: of each token's, the numbers go up by the number of phones.
+async fn watch(simulator: &Handle, count: usize, phones: usize) -> anyhow::Result<()> {
+    let project = simulator.default_project();
+    let mut due: HashMap<Token, usize> = HashMap::with_capacity(phones);
+    let (mut seen, mut newest) = (0, 0);
+    while seen < count {
+        let page = eventually_within(PATIENCE, "the next notification", async || {
+            let page = project.events(newest, EVENTS_PAGE_LEN);
+            let is_empty = page.events.is_empty();
+            if is_empty { Err(newest) } else { Ok(page) }
+        })
+        .await;
+        ensure!(
+            newest == 0 || page.missed == 0,
+            "events came too fast to be looked at"
+        );
+        for event in page.events {
+            newest = event.seq;
+            let What::Accepted { request, .. } = event.what else {
+                continue;
+            };
+            let token = request.token.context("what was accepted has a token")?;
+            let number = number(request.sent.bytes()) as usize;
+            let due = due.entry(token).or_insert(number % phones);
+            ensure!(
+                *due == number,
+                "number {number} came when number {due} of the same token was due"
+            );
+            *due += phones;
+            seen += 1;
+        }
+    }
+    Ok(())
+}
