@@ -317,6 +317,7 @@ impl App {
         Judged {
             settlement: Some(Settlement {
                 row: pushed.row,
+                token: pushed.token.clone(),
                 end: End::Delivered,
             }),
             late: None,
@@ -334,6 +335,7 @@ impl App {
         Judged {
             settlement: Some(Settlement {
                 row: pushed.row,
+                token: pushed.token.clone(),
                 end: End::Unregistered {
                     tuple,
                     reason: refusal(said),
@@ -468,6 +470,7 @@ fn refusal(said: &dyn fmt::Display) -> String {
 fn rejected(pushed: &Pushed, status: Status, reason: String) -> Settlement {
     Settlement {
         row: pushed.row,
+        token: pushed.token.clone(),
         end: End::Rejected { status, reason },
     }
 }

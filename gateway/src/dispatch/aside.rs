@@ -7,19 +7,23 @@
 //! Of each token no more than a few rows are kept. The rest is passed over and read from the store again ([`Aside::hungry`],
 //! [`Aside::read_again`]) when those have gone, so that a token with thousands of rows holds back no other.
 //!
+//! Whose time has come waits for its backend's turn; a token's rows go in the turn of the one at their head.
+//!
 //! What is kept here is no more than a view of the store: [`Aside::rewind`] forgets the rows, and paging brings them back.
 //! Only the charges stay, and what is under way.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use apns_proto::Token;
 
-use crate::store::{Row, RowId};
+use super::turns;
+use crate::store::{Line, Row, RowId};
 use crate::upstream::schedule::jittered;
 use crate::verdict::Class;
 
-/// Rows kept at most; above that nothing more is paged until some are due.
+/// Rows kept at most; above that nothing more is read of the backends that have their share of them, until some are due.
 const ROWS_MAX: usize = 4_000;
 
 /// Rows kept of one token at most.
@@ -80,10 +84,8 @@ pub(crate) struct Aside {
     charges: HashMap<RowId, Charge>,
     /// The charged rows that were paged, each followed by the later ones to its token.
     lines: HashMap<Token, VecDeque<Row>>,
-    /// The lines whose turn comes by itself: when, and the row at their head.
-    agenda: Agenda,
-    /// The same for those whose head has to be sent alone.
-    alone: Agenda,
+    /// By the backends of the rows.
+    sides: BTreeMap<Arc<str>, Side>,
     /// The tokens of which there is more than is in their line.
     more: HashMap<Token, More>,
     /// Tokens with a notification under way, or one that waits to be.
@@ -93,7 +95,31 @@ pub(crate) struct Aside {
     born: Instant,
 }
 
+/// What is set aside of one backend.
+#[derive(Debug, Default)]
+struct Side {
+    /// The lines whose turn comes by itself: when, and the row at their head, which is this backend's.
+    agenda: Agenda,
+    /// The same for those whose head has to be sent alone.
+    alone: Agenda,
+    rows_len: usize,
+}
+
 type Agenda = BTreeMap<(Instant, RowId), Token>;
+
+impl Side {
+    /// The first of those whose head may go: when, which, and its token.
+    fn first(&self, alone: bool) -> Option<((Instant, RowId), &Token)> {
+        let agendas = [Some(&self.agenda), Some(&self.alone).filter(|_| alone)];
+        let first = agendas
+            .into_iter()
+            .flatten()
+            .filter_map(|agenda| agenda.first_key_value());
+        first
+            .map(|(key, token)| (*key, token))
+            .min_by_key(|(key, _)| *key)
+    }
+}
 
 impl Aside {
     /// Pauses between attempts are like those between connections.
@@ -103,8 +129,7 @@ impl Aside {
             max,
             charges: HashMap::new(),
             lines: HashMap::new(),
-            agenda: Agenda::new(),
-            alone: Agenda::new(),
+            sides: BTreeMap::new(),
             more: HashMap::new(),
             under_way: HashSet::new(),
             rows_len: 0,
@@ -152,7 +177,7 @@ impl Aside {
             return Some(row);
         }
         if let Some(more) = self.more.get_mut(token) {
-            more.last = row.id;
+            more.last = row.id.max(more.last);
         } else if let Some(kept) = self.lines.get(token).and_then(VecDeque::back)
             && self.is_line_full(token)
         {
@@ -164,55 +189,53 @@ impl Aside {
         None
     }
 
-    /// Behind which row there are some of a token that has none here any more, though it was passed over: from there the store has
-    /// to be read again.
-    pub(crate) fn hungry(&self) -> Option<RowId> {
-        let hungry = |token: &&Token| !self.lines.contains_key(*token);
-        let tokens = self.more.keys().filter(hungry);
-        tokens.map(|token| self.more[token].after).min()
+    /// Some of a token that has none here any more, though they were passed over: they have to be read from the store again.
+    pub(crate) fn hungry(&self) -> Option<Line> {
+        let mut hungry = self
+            .more
+            .iter()
+            .filter(|(token, _)| !self.lines.contains_key(*token));
+        hungry.next().map(|(token, more)| Line {
+            token: token.clone(),
+            after: more.after,
+            up_to: more.last,
+            rows_max: LINE_ROWS_MAX,
+        })
     }
 
-    /// Everything that is queued behind `after`, up to the last of `rows`; without any, everything.
-    pub(crate) fn read_again(&mut self, after: RowId, rows: Vec<Row>) {
-        let up_to = rows.last().map(|row| row.id);
-        let mut full = HashSet::new();
-        for row in rows {
-            let Some(more) = self.more.get(&row.token).copied() else {
-                continue;
-            };
-            // One that is missing a row between, or was not passed over yet, has to wait for another reading.
-            let is_next = more.after >= after && row.id > more.after && row.id <= more.last;
-            if !is_next || full.contains(&row.token) {
-                continue;
-            }
-            if self.is_line_full(&row.token) {
-                full.insert(row.token);
-                continue;
-            }
-            let more = More {
-                after: row.id,
-                ..more
-            };
-            self.more.insert(row.token.clone(), more);
-            self.append(row);
+    /// As many of the rows asked for as are queued.
+    pub(crate) fn read_again(&mut self, line: &Line, rows: Vec<Row>) {
+        let is_all = rows.len() < line.rows_max;
+        let last = rows.last().map(|row| row.id).filter(|_| !is_all);
+        let read = last.unwrap_or(line.up_to);
+        // More may have been passed over since.
+        if self
+            .more
+            .get(&line.token)
+            .is_some_and(|more| more.last <= read)
+        {
+            self.more.remove(&line.token);
+        } else if let Some(more) = self.more.get_mut(&line.token) {
+            more.after = read;
         }
-        self.more.retain(|token, more| {
-            if more.after >= after && !full.contains(token) {
-                more.after = up_to.unwrap_or(more.last).max(more.after);
-            }
-            more.after < more.last
-        });
+        rows.into_iter().for_each(|row| self.append(row));
     }
 
     /// One more at the end of a line.
     fn append(&mut self, row: Row) {
         let token = row.token.clone();
-        self.rows_len += 1;
+        self.count(&row.backend);
         let line = self.lines.entry(token.clone()).or_default();
         line.push_back(row);
         if line.len() == 1 && !self.under_way.contains(&token) {
             self.enter(&token);
         }
+    }
+
+    /// One more row of a backend.
+    fn count(&mut self, backend: &Arc<str>) {
+        self.rows_len += 1;
+        self.sides.entry(Arc::clone(backend)).or_default().rows_len += 1;
     }
 
     fn is_line_full(&self, token: &Token) -> bool {
@@ -229,7 +252,7 @@ impl Aside {
     /// One that was given out cannot go yet: it and the later ones to its token wait for [`Aside::arrived`].
     pub(crate) fn wait(&mut self, row: Row) {
         self.departed(&row.token);
-        self.rows_len += 1;
+        self.count(&row.backend);
         let line = self.lines.entry(row.token.clone()).or_default();
         line.push_front(row);
     }
@@ -247,21 +270,20 @@ impl Aside {
         self.arrived(&token);
     }
 
-    /// A notification whose time has come, if there is one: the one that has waited longest, or the oldest. Those that have
-    /// to be sent alone are passed over unless `alone` is theirs to have.
-    pub(crate) fn due(&mut self, now: Instant, alone: bool) -> Option<Due> {
-        let first = |agenda: &Agenda| {
-            agenda
-                .first_key_value()
-                .map(|(key, token)| (*key, token.clone()))
-        };
-        let (key, token) = [first(&self.agenda), first(&self.alone).filter(|_| alone)]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(key, _)| *key)?;
-        if key.0 > now {
+    /// The next backend in turn after `last` with a notification whose time has come. Those that have to be sent alone are passed over
+    /// unless `alone` is theirs to have.
+    pub(crate) fn next(&self, last: &str, now: Instant, alone: bool) -> Option<&Arc<str>> {
+        let is_due = |side: &Side| side.first(alone).is_some_and(|((at, _), _)| at <= now);
+        turns::next(&self.sides, last, is_due)
+    }
+
+    /// Of a backend's notifications whose time has come the one that has waited longest, or the oldest.
+    pub(crate) fn due(&mut self, backend: &Arc<str>, now: Instant, alone: bool) -> Option<Due> {
+        let ((at, _), token) = self.sides.get(backend)?.first(alone)?;
+        if at > now {
             return None;
         }
+        let token = token.clone();
         self.leave(&token);
         let line = self.lines.get_mut(&token)?;
         let row = line.pop_front()?;
@@ -269,6 +291,12 @@ impl Aside {
             self.lines.remove(&token);
         }
         self.rows_len -= 1;
+        if let Some(side) = self.sides.get_mut(backend) {
+            side.rows_len -= 1;
+            if side.rows_len == 0 {
+                self.sides.remove(backend);
+            }
+        }
         self.enter(&token);
         let alone = self.charges.get(&row.id).is_some_and(|charge| charge.alone);
         Some(Due { row, alone })
@@ -276,44 +304,33 @@ impl Aside {
 
     /// When the next one's time comes.
     pub(crate) fn next_due(&self, alone: bool) -> Option<Instant> {
-        let first = |agenda: &Agenda| agenda.first_key_value().map(|(key, _)| key.0);
-        [first(&self.agenda), first(&self.alone).filter(|_| alone)]
-            .into_iter()
-            .flatten()
-            .min()
+        let first = self.sides.values().filter_map(|side| side.first(alone));
+        first.map(|((at, _), _)| at).min()
     }
 
     /// A line, if there is one for this token, gets its place in the agenda.
     fn enter(&mut self, token: &Token) {
-        if let Some((key, alone)) = self.place(token) {
-            let agenda = if alone {
-                &mut self.alone
-            } else {
-                &mut self.agenda
-            };
+        if let Some((agenda, key)) = self.place(token) {
             agenda.insert(key, token.clone());
         }
     }
 
     /// It loses it.
     fn leave(&mut self, token: &Token) {
-        if let Some((key, alone)) = self.place(token) {
-            let agenda = if alone {
-                &mut self.alone
-            } else {
-                &mut self.agenda
-            };
+        if let Some((agenda, key)) = self.place(token) {
             agenda.remove(&key);
         }
     }
 
-    /// Where in the agenda a line belongs, and whether its head has to be sent alone.
-    fn place(&self, token: &Token) -> Option<((Instant, RowId), bool)> {
-        let head = self.lines.get(token)?.front()?.id;
-        Some(match self.charges.get(&head) {
-            Some(charge) => ((charge.not_before, head), charge.alone),
+    /// Where a line belongs.
+    fn place(&mut self, token: &Token) -> Option<(&mut Agenda, (Instant, RowId))> {
+        let head = self.lines.get(token)?.front()?;
+        let side = self.sides.get_mut(&head.backend)?;
+        Some(match self.charges.get(&head.id) {
+            Some(charge) if charge.alone => (&mut side.alone, (charge.not_before, head.id)),
+            Some(charge) => (&mut side.agenda, (charge.not_before, head.id)),
             // It only waited behind one that was charged.
-            None => ((self.born, head), false),
+            None => (&mut side.agenda, (self.born, head.id)),
         })
     }
 
@@ -325,15 +342,20 @@ impl Aside {
     /// Forgets the rows: they are about to be paged again.
     pub(crate) fn rewind(&mut self) {
         self.lines.clear();
-        self.agenda.clear();
-        self.alone.clear();
+        self.sides.clear();
         self.more.clear();
         self.rows_len = 0;
     }
 
-    /// Whether paging has to wait.
+    /// Whether there is no more room.
     pub(crate) const fn is_full(&self) -> bool {
         self.rows_len >= ROWS_MAX
+    }
+
+    /// Whether there is room for a backend's rows: always, as long as it has less than its share.
+    pub(crate) fn has_room(&self, backend: &str) -> bool {
+        let rows_len = self.sides.get(backend).map_or(0, |side| side.rows_len);
+        !self.is_full() || rows_len * self.sides.len() < ROWS_MAX
     }
 }
 
@@ -358,9 +380,15 @@ mod tests {
         (Aside::new(BASE, MAX, now), now)
     }
 
+    /// The one whose turn it is.
+    fn take_due(aside: &mut Aside, now: Instant, alone: bool) -> Option<Due> {
+        let backend = Arc::clone(aside.next("", now, alone)?);
+        aside.due(&backend, now, alone)
+    }
+
     /// Everything that is due, in order.
     fn drain(aside: &mut Aside, now: Instant) -> Vec<u64> {
-        std::iter::from_fn(|| aside.due(now, true))
+        std::iter::from_fn(|| take_due(aside, now, true))
             .map(|due| due.row.id.serial())
             .collect()
     }
@@ -370,7 +398,7 @@ mod tests {
         let (mut aside, now) = aside();
         assert_eq!(aside.pass(row(1, 1)), Some(row(1, 1)));
         assert_eq!(aside.next_due(true), None);
-        assert_eq!(aside.due(now, true), None);
+        assert_eq!(take_due(&mut aside, now, true), None);
     }
 
     #[test]
@@ -402,20 +430,20 @@ mod tests {
         aside.charge(RowId::fake(2), Class::Failed, now, 0.0);
         assert_eq!(aside.pass(row(1, 1)), None);
         assert_eq!(aside.pass(row(2, 2)), None);
-        let due = aside.due(now, false).unwrap();
+        let due = take_due(&mut aside, now, false).unwrap();
         assert_eq!((due.row.id.serial(), due.alone), (2, false));
-        assert_eq!(aside.due(now, false), None);
+        assert_eq!(take_due(&mut aside, now, false), None);
         assert_eq!(
             aside.next_due(false),
             None,
             "or waiting would be a hot loop"
         );
-        let due = aside.due(now, true).unwrap();
+        let due = take_due(&mut aside, now, true).unwrap();
         assert_eq!((due.row.id.serial(), due.alone), (1, true));
         // Once it cost a connection, a later answer does not change that.
         aside.charge(RowId::fake(1), Class::Failed, now, 0.0);
         aside.pass(row(1, 1));
-        assert!(aside.due(now, true).unwrap().alone);
+        assert!(take_due(&mut aside, now, true).unwrap().alone);
     }
 
     #[test]
@@ -476,13 +504,16 @@ mod tests {
         assert_eq!(aside.pass(row(2, 1)), None);
         assert_eq!(aside.pass(row(3, 2)), Some(row(3, 2)), "another token");
         assert_eq!(aside.pass(row(4, 1)), None);
-        assert_eq!((aside.due(now, true), aside.next_due(true)), (None, None));
+        assert_eq!(
+            (take_due(&mut aside, now, true), aside.next_due(true)),
+            (None, None)
+        );
 
         aside.arrived(&first.token);
-        let second = aside.due(now, false).unwrap().row;
+        let second = take_due(&mut aside, now, false).unwrap().row;
         assert_eq!(second, row(2, 1));
         aside.departed(&second.token);
-        assert_eq!(aside.due(now, true), None, "one at a time");
+        assert_eq!(take_due(&mut aside, now, true), None, "one at a time");
         aside.arrived(&second.token);
         assert_eq!(drain(&mut aside, now), [4]);
         assert_eq!(aside.pass(row(5, 1)), Some(row(5, 1)));
@@ -513,7 +544,7 @@ mod tests {
         aside.pass(row(2, 1));
         aside.rewind();
         assert_eq!(aside.pass(row(2, 1)), None);
-        assert_eq!(aside.due(now, true), None);
+        assert_eq!(take_due(&mut aside, now, true), None);
         aside.arrived(&sent.token);
         assert_eq!(drain(&mut aside, now), [2]);
     }
@@ -541,7 +572,7 @@ mod tests {
         }
         assert!(aside.is_full());
         aside.arrived(&row(0, 7).token);
-        assert!(aside.due(now, true).is_some());
+        assert!(take_due(&mut aside, now, true).is_some());
         assert!(!aside.is_full());
     }
 
@@ -564,20 +595,29 @@ mod tests {
             None,
             "those passed over come first"
         );
-        let after = aside.hungry().unwrap();
-        assert_eq!(after, RowId::fake(100));
-        aside.read_again(after, store[100..220].to_vec());
+        let line = aside.hungry().unwrap();
+        assert_eq!(line.token, store[0].token);
+        assert_eq!(
+            (line.after, line.up_to),
+            (RowId::fake(100), RowId::fake(252))
+        );
+        assert_eq!(aside.pass(row(253, 1)), None);
+        aside.read_again(&line, store[100..200].to_vec());
         assert_eq!(aside.hungry(), None);
         assert_eq!(drain(&mut aside, now), (101..=200).collect::<Vec<_>>());
-        let after = aside.hungry().unwrap();
+        let line = aside.hungry().unwrap();
+        assert_eq!(
+            (line.after, line.up_to),
+            (RowId::fake(200), RowId::fake(253))
+        );
         let mut rest = store[200..].to_vec();
-        rest.extend([row(251, 2), row(252, 1)]);
-        aside.read_again(after, rest);
+        rest.extend([row(252, 1), row(253, 1)]);
+        aside.read_again(&line, rest);
         let mut expected: Vec<_> = (201..=250).collect();
-        expected.push(252);
+        expected.extend([252, 253]);
         assert_eq!(drain(&mut aside, now), expected);
         assert_eq!(aside.hungry(), None);
-        assert_eq!(aside.pass(row(253, 1)), Some(row(253, 1)));
+        assert_eq!(aside.pass(row(254, 1)), Some(row(254, 1)));
     }
 
     proptest! {
@@ -616,12 +656,13 @@ mod tests {
                     }
                     2 => for _ in 0..len {
                         under_way.drain().for_each(|token| aside.arrived(&token));
-                        let Some(due) = aside.due(now, true) else { break };
+                        let Some(due) = take_due(&mut aside, now, true) else { break };
                         go(due.row, &mut aside, &mut under_way, &mut sent)?;
                     },
-                    _ => if let Some(after) = aside.hungry() {
-                        let queued = store.iter().filter(|row| row.id > after && !sent.contains(row));
-                        aside.read_again(after, queued.take(len).cloned().collect());
+                    _ => if let Some(line) = aside.hungry() {
+                        let range = |row: &&Row| row.id > line.after && row.id <= line.up_to;
+                        let queued = store.iter().filter(|row| row.token == line.token && !sent.contains(row));
+                        aside.read_again(&line, queued.filter(range).take(line.rows_max).cloned().collect());
                     },
                 }
             }

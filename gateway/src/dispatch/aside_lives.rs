@@ -120,7 +120,9 @@ impl Life {
     }
 
     fn send_due(&mut self, alone: bool) {
-        while let Some(Due { row, .. }) = self.aside.due(self.now, alone) {
+        while let Some(backend) = self.aside.next("", self.now, alone).cloned()
+            && let Some(Due { row, .. }) = self.aside.due(&backend, self.now, alone)
+        {
             self.departs(&row);
         }
     }

@@ -11,13 +11,14 @@ use tracing::{debug, error, info, warn};
 use super::aside::{Aside, Charged, Due};
 use super::settling::Settling;
 use super::stock::{Again, Stock};
+use super::turns;
 use crate::app::App;
 use crate::call::Call;
 use crate::config::AppConfig;
 use crate::contract::{Pushed, expired};
 use crate::counters::Counters;
 use crate::shared::Shared;
-use crate::store::{End, Row, RowId, Store, StoreDown};
+use crate::store::{End, Row, Store, StoreDown};
 use crate::verdict::Class;
 
 /// One app's.
@@ -29,6 +30,8 @@ pub(super) struct Backlog {
     pub(super) settling: Settling,
     store: Store,
     window: usize,
+    /// The backend whose turn was the last.
+    last: Arc<str>,
     probe_interval: Duration,
     probe: Call<Result<Option<Row>, StoreDown>>,
     /// When the next one is due, while the app is on hold.
@@ -55,6 +58,7 @@ impl Backlog {
             counters: Arc::clone(&shared.counters),
             store,
             window: upstream.window,
+            last: Arc::from(""),
             probe_interval: config.probe_interval,
             probe: Call::none(),
             probe_at,
@@ -66,8 +70,8 @@ impl Backlog {
     pub(super) async fn turn(&mut self) -> Result<Option<Row>, StoreDown> {
         tokio::select! {
             settled = self.settling.committed() => settled?,
-            arrived = self.stock.arrival() => if let Some(Again { after, rows }) = arrived? {
-                self.aside.read_again(after, rows);
+            arrived = self.stock.arrival() => if let Some(Again { line, rows }) = arrived? {
+                self.aside.read_again(&line, rows);
             },
             () = self.app.ordered() => self.ordered(),
             row = self.probe.answer() => return Ok(row?.and_then(|row| self.drawn(row))),
@@ -88,17 +92,20 @@ impl Backlog {
         }
         let today = SystemTime::now();
         loop {
-            let due = match self.aside.due(now.into_std(), may_send_alone) {
-                Some(due) => due,
-                None => {
-                    let row = self.stock.take()?;
-                    let Some(row) = self.aside.pass(row) else {
-                        continue;
-                    };
-                    Due { row, alone: false }
-                }
+            let due = self.aside.next(&self.last, now.into_std(), may_send_alone);
+            let fresh = self.stock.next(&self.last);
+            let backend = Arc::clone(turns::nearer(&self.last, due, fresh)?);
+            let due = if due == Some(&backend) {
+                self.aside.due(&backend, now.into_std(), may_send_alone)?
+            } else {
+                let row = self.stock.take(&backend);
+                let Some(row) = row.and_then(|row| self.aside.pass(row)) else {
+                    continue;
+                };
+                Due { row, alone: false }
             };
             if !expired(&due.row, today) {
+                self.last = backend;
                 return Some(due);
             }
             self.expire(&due.row);
@@ -112,10 +119,10 @@ impl Backlog {
         if is_late {
             return;
         }
-        if let Some(after) = self.aside.hungry() {
-            self.stock.fetch_again(after);
-        } else if !self.aside.is_full() {
-            self.stock.fetch();
+        if let Some(line) = self.aside.hungry() {
+            self.stock.fetch_again(line);
+        } else {
+            self.stock.fetch(|backend| self.aside.has_room(backend));
         }
     }
 
@@ -152,14 +159,15 @@ impl Backlog {
     /// Its time is over.
     pub(super) fn expire(&mut self, row: &Row) {
         self.aside.settled(row.id);
-        self.settling.end(row.id, End::Expired);
+        self.settling.end(row.id, &row.token, End::Expired);
     }
 
     /// Nothing that was accepted is too long for upstream; should it be, nothing can mend it.
-    pub(super) fn unsendable(&mut self, row: RowId, problem: &dyn std::error::Error) {
-        error!(%row, %problem, "a notification cannot be sent");
+    pub(super) fn unsendable(&mut self, pushed: &Pushed, problem: &dyn std::error::Error) {
+        error!(row = %pushed.row, token = %pushed.token, %problem, "a notification cannot be sent");
         let reason = format!("it cannot be sent: {problem}");
-        self.settling.end(row, End::GivenUp { reason });
+        let end = End::GivenUp { reason };
+        self.settling.end(pushed.row, &pushed.token, end);
     }
 
     /// Charges a notification an attempt for what upstream `said`; says whether that was its last, and it is given up.
@@ -179,7 +187,8 @@ impl Backlog {
                 let reason = format!("tried {} times: {said}", class.attempts_max());
                 warn!(row = %pushed.row, token = %pushed.token, reason, "given up");
                 self.aside.settled(pushed.row);
-                self.settling.end(pushed.row, End::GivenUp { reason });
+                let end = End::GivenUp { reason };
+                self.settling.end(pushed.row, &pushed.token, end);
                 true
             }
         }

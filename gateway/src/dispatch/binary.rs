@@ -21,7 +21,7 @@ use super::aside::Due;
 use super::backlog::Backlog;
 use crate::config::BinaryUpstream;
 use crate::contract::{Pushed, expired};
-use crate::store::{Row, RowId, StoreDown};
+use crate::store::{Row, StoreDown};
 use crate::upstream::binary::pool::{Bare, End, Ended, Event, Lone, Place, Pool};
 use crate::upstream::connect::{ConnectError, Connector};
 use crate::verdict::{Class, Retry, Verdict, When};
@@ -126,7 +126,11 @@ impl Binary {
         while self.pool.has_room() {
             let alone = self.may_send_alone();
             let Some(Due { row, alone }) = self.backlog.next(now, alone) else {
-                break;
+                if alone == self.may_send_alone() {
+                    break;
+                }
+                // The last of those that are sent together was looked at just now.
+                continue;
             };
             match self.pool.place(&row.token, alone) {
                 Place::On(at) if alone => self.pool.send_alone(at, Lone { row, probe: false }),
@@ -155,9 +159,9 @@ impl Binary {
         self.unless_unsendable(sent);
     }
 
-    fn unless_unsendable(&mut self, sent: Result<(), (RowId, TooLong)>) {
-        if let Err((row, problem)) = sent {
-            self.backlog.unsendable(row, &problem);
+    fn unless_unsendable(&mut self, sent: Result<(), (Pushed, TooLong)>) {
+        if let Err((pushed, problem)) = sent {
+            self.backlog.unsendable(&pushed, &problem);
         }
     }
 

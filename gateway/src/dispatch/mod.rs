@@ -13,8 +13,12 @@ mod aside_lives;
 mod backlog;
 mod binary;
 mod http2;
+mod lanes;
+#[cfg(test)]
+mod lanes_lives;
 mod settling;
 mod stock;
+mod turns;
 
 use std::sync::Arc;
 

@@ -8,6 +8,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use apns_proto::Token;
 use tracing::{debug, error, info, warn};
 
 use crate::app::App;
@@ -87,9 +88,10 @@ impl Settling {
     }
 
     /// Gives a row an end that is no verdict.
-    pub(crate) fn end(&mut self, row: RowId, end: End) {
-        debug!(%row, ?end, "ended");
-        self.ends.push(Settlement { row, end });
+    pub(crate) fn end(&mut self, row: RowId, token: &Token, end: End) {
+        debug!(%row, %token, ?end, "ended");
+        let token = token.clone();
+        self.ends.push(Settlement { row, token, end });
     }
 
     /// Puts the app on hold for what is nobody's fault but the configuration's. Says whether it was not yet.

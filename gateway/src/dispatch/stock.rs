@@ -1,46 +1,45 @@
-//! What was paged from the store and not yet sent.
+//! What was read from the store and not yet sent, and the reading.
 
-use std::collections::VecDeque;
 use std::future::pending;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::lanes::Lanes;
 use crate::app::App;
 use crate::call::Call;
-use crate::store::{Committed, Row, RowId, Store, StoreDown};
+use crate::store::{Committed, Line, Portion, Read, Row, RowId, Store, StoreDown};
 
-/// Rows of one page at most, and the stock from which on the next one is asked for.
-const PAGE_ROWS_MAX: usize = 1_000;
-
-/// Payload bytes of one page at most.
-const PAGE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of one reading at most, about.
+const READ_BYTES_MAX: usize = 1 << 20;
 
 /// The part of an app's backlog that is in memory.
 pub(crate) struct Stock {
     app: Arc<App>,
     store: Store,
     committed: watch::Receiver<Committed>,
-    rows: VecDeque<Row>,
-    /// Everything up to here was paged since the last [`Stock::rewind`].
-    cursor: Option<RowId>,
-    page: Call<Result<Page, StoreDown>>,
+    lanes: Lanes,
+    /// What is newer than this may be of a backend that is not known to have something.
+    seen: Option<RowId>,
+    /// Nothing was read since the last [`Stock::rewind`].
+    rewound: bool,
+    call: Call<Result<Answer, StoreDown>>,
 }
 
-/// Rows that had been passed over, read again.
+/// Rows to a token that had been passed over, read again.
 pub(crate) struct Again {
-    /// Those behind this one,
-    pub(crate) after: RowId,
-    /// as many as there are or fit into a page.
+    /// What was asked for.
+    pub(crate) line: Line,
+    /// As many of those as are queued.
     pub(crate) rows: Vec<Row>,
 }
 
-struct Page {
-    /// It is read again, and no part of the stock.
-    again: Option<RowId>,
-    rows: Vec<Row>,
-    /// Nothing up to here is missing from it, unless it is full.
-    newest: Option<RowId>,
+enum Answer {
+    Read {
+        portions: Vec<Portion>,
+        newest: Option<RowId>,
+    },
+    Again(Again),
 }
 
 impl Stock {
@@ -49,77 +48,90 @@ impl Stock {
             committed: app.committed.clone(),
             app,
             store,
-            rows: VecDeque::new(),
-            cursor: None,
-            page: Call::none(),
+            lanes: Lanes::default(),
+            seen: None,
+            rewound: true,
+            call: Call::none(),
         }
     }
 
-    /// The next row in order.
-    pub(crate) fn take(&mut self) -> Option<Row> {
-        self.rows.pop_front()
+    /// The next backend in turn after `last` that may have a row to take.
+    pub(super) fn next(&self, last: &str) -> Option<&Arc<str>> {
+        self.lanes.next(last)
+    }
+
+    /// The row to go in a backend's turn.
+    pub(super) fn take(&mut self, backend: &Arc<str>) -> Option<Row> {
+        self.lanes.take(backend)
     }
 
     /// Whether there is nothing to take now nor on its way here.
     pub(crate) fn is_dry(&self) -> bool {
-        self.rows.is_empty()
-            && !self.page.is_under_way()
-            && self.cursor >= self.committed.borrow().newest
+        self.lanes.is_dry()
+            && !self.call.is_under_way()
+            && self.seen >= self.committed.borrow().newest
     }
 
-    /// Whether nothing was paged since the last [`Stock::rewind`].
-    pub(crate) fn is_rewound(&self) -> bool {
-        self.cursor.is_none()
+    /// Whether nothing was read since the last [`Stock::rewind`].
+    pub(crate) const fn is_rewound(&self) -> bool {
+        self.rewound
     }
 
-    /// Asks for the next page, if it is time.
-    pub(crate) fn fetch(&mut self) {
-        let newest = self.committed.borrow_and_update().newest;
-        if self.page.is_under_way() || self.rows.len() >= PAGE_ROWS_MAX || self.cursor >= newest {
+    /// Asks for more, if it is time; nothing of those backends that have no room elsewhere.
+    pub(super) fn fetch(&mut self, has_room: impl Fn(&str) -> bool) {
+        if self.call.is_under_way() {
             return;
         }
-        let (store, app, after) = (self.store.clone(), self.app.id, self.cursor);
-        self.page.start(async move {
-            let rows = store
-                .page(app, after, PAGE_ROWS_MAX, PAGE_BYTES_MAX)
-                .await?;
-            Ok(Page {
-                again: None,
-                rows,
-                newest,
-            })
+        let newest = self.committed.borrow_and_update().newest;
+        let mut room = self.lanes.room();
+        for (backend, room) in &mut room {
+            if !has_room(backend) {
+                *room = 0;
+            }
+        }
+        let wanting =
+            |(backend, room): (&Arc<str>, &usize)| *room > 0 && self.lanes.has_more(backend);
+        if self.seen >= newest && !room.iter().any(wanting) {
+            return;
+        }
+        let read = Read {
+            app: self.app.id,
+            rewind: self.rewound,
+            room,
+            room_of_others: self.lanes.share(),
+            bytes_max: READ_BYTES_MAX / self.lanes.len().max(1),
+        };
+        let store = self.store.clone();
+        self.call.start(async move {
+            let portions = store.read(read).await?;
+            Ok(Answer::Read { portions, newest })
         });
     }
 
-    /// Asks for a page that is no part of the stock, if nothing else is asked for; [`Stock::arrival`] gives it out.
-    pub(crate) fn fetch_again(&mut self, after: RowId) {
-        if self.page.is_under_way() {
+    /// Asks for rows to one token, if nothing else is asked for; [`Stock::arrival`] gives them out.
+    pub(super) fn fetch_again(&mut self, line: Line) {
+        if self.call.is_under_way() {
             return;
         }
-        let (store, app) = (self.store.clone(), self.app.id);
-        self.page.start(async move {
-            let rows = store
-                .page(app, Some(after), PAGE_ROWS_MAX, PAGE_BYTES_MAX)
-                .await?;
-            Ok(Page {
-                again: Some(after),
-                rows,
-                newest: None,
-            })
+        let store = self.store.clone();
+        self.call.start(async move {
+            let rows = store.line(line.clone()).await?;
+            Ok(Answer::Again(Again { line, rows }))
         });
     }
 
     /// Waits until [`Stock::fetch`] or [`Stock::take`] may have more to do. Can be dropped and called again.
     pub(crate) async fn arrival(&mut self) -> Result<Option<Again>, StoreDown> {
         tokio::select! {
-            page = self.page.answer() => {
-                let Page { again, rows, newest } = page?;
-                if let Some(after) = again {
-                    return Ok(Some(Again { after, rows }));
+            answer = self.call.answer() => match answer? {
+                Answer::Again(again) => return Ok(Some(again)),
+                Answer::Read { portions, newest } => {
+                    self.rewound = false;
+                    self.seen = newest.max(self.seen);
+                    self.lanes.forget_more();
+                    portions.into_iter().for_each(|portion| self.lanes.put(portion));
                 }
-                self.cursor = rows.last().map(|row| row.id).or(newest).max(self.cursor);
-                self.rows.extend(rows);
-            }
+            },
             changed = self.committed.changed() => if changed.is_err() {
                 // The store has stopped; whoever asks it next is told.
                 return pending().await;
@@ -128,10 +140,11 @@ impl Stock {
         Ok(None)
     }
 
-    /// Starts again with the oldest unsettled row.
+    /// Starts again with the oldest unsettled rows.
     pub(crate) fn rewind(&mut self) {
-        self.rows.clear();
-        self.page.forget();
-        self.cursor = None;
+        self.lanes.clear();
+        self.call.forget();
+        self.seen = None;
+        self.rewound = true;
     }
 }

@@ -1,6 +1,7 @@
 //! Notifications that ended badly, kept for people to look at and to put back.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use apns_proto::{Status, Token};
 use rusqlite::params;
@@ -9,6 +10,7 @@ use super::engine::Engine;
 use super::ids::{AppId, LetterId, RowId, range};
 use super::queue::{limit, read_row};
 use super::records::{DeadLetter, DeadLetterEnd, Requeue, Requeued};
+use super::roster::TokenHash;
 
 impl Engine {
     /// Dead letters in the order of their deaths.
@@ -59,17 +61,18 @@ impl Engine {
             .expect("an AppId comes from this store's app()");
         let mut select = self
             .connection
-            .prepare_cached("SELECT id, token, status FROM dead_letter WHERE id BETWEEN ?1 AND ?2 AND NOT malformed ORDER BY id")?;
+            .prepare_cached("SELECT id, token, status, backend FROM dead_letter WHERE id BETWEEN ?1 AND ?2 AND NOT malformed ORDER BY id")?;
         let letters = select
             .query_map([first, last], |row| {
                 Ok((
                     row.get::<_, i64>(0)?,
                     row.get::<_, Vec<u8>>(1)?,
                     row.get::<_, Option<u8>>(2)?,
+                    row.get::<_, Arc<str>>(3)?,
                 ))
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        for (letter, token, status) in letters {
+        for (letter, token, status, backend) in letters {
             let row = ledger.next_key();
             // No connection: whatever its backend might still have been told about it, it was told already.
             self.connection
@@ -91,6 +94,10 @@ impl Engine {
             ledger.counts.requeued += 1;
             ledger.counts.dead_letters -= 1;
             ledger.newest = Some(RowId(row));
+            let lane = ledger.roster.lane(&backend);
+            ledger
+                .roster
+                .add(lane, RowId(row).serial(), TokenHash::of(&token));
             requeued.rows += 1;
             if !seen.contains(&token) {
                 requeued.tokens.push(Token::new(token.clone()));

@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 use super::ids::{AppId, FeedbackId, LetterId, RowId};
 use super::ledger::Ledger;
 use super::records::{
-    AppState, Append, Appended, Counts, DeadLetter, DeadTokenChange, FeedbackRow, Requeue,
-    Requeued, Row, Settle,
+    AppState, Append, Appended, Counts, DeadLetter, DeadTokenChange, FeedbackRow, Line, Portion,
+    Read, Requeue, Requeued, Row, Settle,
 };
 use super::schema::Opened;
 use super::{Shared, StoreOptions};
@@ -47,6 +47,14 @@ pub(super) enum Request {
         after: Option<RowId>,
         rows_max: usize,
         bytes_max: usize,
+        reply: oneshot::Sender<Vec<Row>>,
+    },
+    Read {
+        read: Read,
+        reply: oneshot::Sender<Vec<Portion>>,
+    },
+    Line {
+        line: Line,
         reply: oneshot::Sender<Vec<Row>>,
     },
     RandomRow {
@@ -122,6 +130,8 @@ impl Request {
             | Self::FeedbackAppend { .. }
             | Self::FeedbackAdvance { .. } => true,
             Self::Page { .. }
+            | Self::Read { .. }
+            | Self::Line { .. }
             | Self::RandomRow { .. }
             | Self::DeadLetters { .. }
             | Self::FeedbackCursor { .. }
@@ -257,6 +267,8 @@ impl Engine {
                 bytes_max,
                 reply,
             } => Answer::new(reply, self.page(app, after, rows_max, bytes_max)?),
+            Request::Read { read, reply } => Answer::new(reply, self.read(&read)?),
+            Request::Line { line, reply } => Answer::new(reply, self.line(&line)?),
             Request::RandomRow { app, reply } => Answer::new(reply, self.random_row(app)?),
             Request::Settle { app, settle, reply } => Answer::new(reply, self.settle(app, settle)?),
             Request::DeadTokens {

@@ -1,5 +1,6 @@
 //! An app's row in memory: counters, trust, hold. Written back once per commit.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use apns_net::credentials::Environment;
@@ -9,6 +10,7 @@ use tokio::sync::watch;
 use super::engine::Engine;
 use super::ids::{AppId, RowId, key, range};
 use super::records::{AppState, Committed, Counts, Hold, Trust};
+use super::roster::{Roster, TokenHash};
 use super::unix_seconds;
 
 /// The newest state of an app, inside a transaction.
@@ -19,6 +21,8 @@ pub(super) struct Ledger {
     pub(super) counts: Counts,
     pub(super) trust: Trust,
     pub(super) held: Option<Hold>,
+    /// Who waits in the queue.
+    pub(super) roster: Roster,
     /// Differs from what is in the database.
     pub(super) changed: bool,
     committed: watch::Sender<Committed>,
@@ -121,6 +125,7 @@ impl Engine {
                 |row| row.get(0).map(RowId),
             )
             .optional()?;
+        let roster = self.muster(id)?;
         self.connection
             .query_row("SELECT * FROM app WHERE id = ?1", [id.0], |row| {
                 let counts = Counts {
@@ -149,10 +154,32 @@ impl Engine {
                     counts,
                     trust,
                     held: read_hold(row)?,
+                    roster,
                     changed: false,
                     committed,
                 })
             })
+    }
+
+    /// Goes through the whole queue once, to know who waits in it.
+    fn muster(&self, id: AppId) -> rusqlite::Result<Roster> {
+        let (first, last) = range(id);
+        let mut select = self.connection.prepare_cached(
+            "SELECT id, backend, token FROM notification WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
+        )?;
+        let mut rows = select.query([first, last])?;
+        let mut roster = Roster::default();
+        let mut backend: Arc<str> = Arc::from("");
+        while let Some(row) = rows.next()? {
+            let name = row.get_ref(1)?.as_str()?;
+            if *backend != *name {
+                backend = Arc::from(name);
+            }
+            let lane = roster.lane(&backend);
+            let token = TokenHash::of(row.get_ref(2)?.as_blob()?);
+            roster.add(lane, RowId(row.get(0)?).serial(), token);
+        }
+        Ok(roster)
     }
 
     /// Brings the apps this transaction touched up to date. Last before the commit.

@@ -32,6 +32,7 @@ mod ids;
 mod ledger;
 mod queue;
 mod records;
+mod roster;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -50,8 +51,8 @@ use engine::{Engine, Request};
 pub use ids::{AppId, FeedbackId, Installation, LetterId, RowId};
 pub use records::{
     AppState, Append, Appended, AtOnce, Committed, Counts, DeadLetter, DeadLetterEnd, DeadToken,
-    DeadTokenChange, End, FeedbackRow, Hold, NewRow, RejectedAtOnce, Requeue, Requeued, Row,
-    Settle, Settlement, Trust,
+    DeadTokenChange, End, FeedbackRow, Hold, Line, NewRow, Portion, Read, RejectedAtOnce, Requeue,
+    Requeued, Row, Settle, Settlement, Trust,
 };
 pub use schema::OpenError;
 
@@ -228,7 +229,17 @@ impl Store {
         .await
     }
 
-    /// Any unsettled row: what a held app probes with (order contract, rule 7).
+    /// The next rows that the app's one reader has not read yet, of each backend for itself.
+    pub async fn read(&self, read: Read) -> Result<Vec<Portion>, StoreDown> {
+        self.ask(|reply| Request::Read { read, reply }).await
+    }
+
+    /// Queued rows to one token.
+    pub async fn line(&self, line: Line) -> Result<Vec<Row>, StoreDown> {
+        self.ask(|reply| Request::Line { line, reply }).await
+    }
+
+    /// The oldest unsettled row to any token: what a held app probes with (order contract, rule 7).
     pub async fn random_row(&self, app: AppId) -> Result<Option<Row>, StoreDown> {
         self.ask(|reply| Request::RandomRow { app, reply }).await
     }

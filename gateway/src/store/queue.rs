@@ -8,14 +8,21 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::engine::Engine;
-use super::ids::{AppId, RowId, range};
+use super::ids::{AppId, RowId, key, range};
 use super::records::{
-    Append, Appended, AtOnce, Counts, DeadLetterEnd, End, NewRow, RejectedAtOnce, Row, Settle,
+    Append, Appended, AtOnce, Counts, DeadLetterEnd, End, Line, NewRow, Portion, Read,
+    RejectedAtOnce, Row, Settle,
 };
+use super::roster::{LaneNumber, Met, Roster, TokenHash};
 use super::unix_seconds;
 
 /// What a row of a page weighs beside its token and payload.
 const ROW_OVERHEAD: usize = 128;
+
+/// Queued rows behind one key and up to another.
+const ROWS_BETWEEN: &str =
+    "SELECT id, coalesce(origin, id), backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at
+     FROM notification WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
 
 impl Engine {
     /// Accepts a batch.
@@ -29,6 +36,7 @@ impl Engine {
              (id, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?;
+        let lane = ledger.roster.lane(&append.backend);
         let mut last = None;
         let mut at_once = 0;
         for row in &append.rows {
@@ -51,6 +59,8 @@ impl Engine {
                 &row.payload[..],
                 row.accepted_at,
             ])?;
+            let token = TokenHash::of(row.token.as_bytes());
+            ledger.roster.add(lane, RowId(id).serial(), token);
             last = Some(RowId(id));
         }
         let rows = append.rows.len() as u64;
@@ -63,6 +73,53 @@ impl Engine {
         Ok(Appended { last })
     }
 
+    /// The next rows of each backend that nobody has read yet, in the order of its turns: a row to a token of which older ones are unread
+    /// comes behind those, whosever they are. As many of each as there is room for, one at least if there is room.
+    pub(super) fn read(&mut self, read: &Read) -> rusqlite::Result<Vec<Portion>> {
+        let ledger = self
+            .ledgers
+            .get_mut(&read.app)
+            .expect("an AppId comes from this store's app()");
+        let roster = &mut ledger.roster;
+        if read.rewind {
+            roster.rewind();
+        }
+        let mut portions = Vec::new();
+        for (lane, backend) in roster.unread() {
+            let room = read.room.get(&backend).copied();
+            let mut turn = Turn {
+                connection: &self.connection,
+                app: read.app,
+                rows_max: room.unwrap_or(read.room_of_others),
+                bytes_max: read.bytes_max,
+                rows: Vec::new(),
+                bytes: 0,
+            };
+            turn.read(roster, lane)?;
+            portions.push(Portion {
+                backend,
+                rows: turn.rows,
+                more: roster.next(lane).is_some(),
+            });
+        }
+        Ok(portions)
+    }
+
+    /// The next queued rows to a token, in order.
+    pub(super) fn line(&self, line: &Line) -> rusqlite::Result<Vec<Row>> {
+        let roster = &self.ledgers[&line.after.app()].roster;
+        let hash = TokenHash::of(line.token.as_bytes());
+        let mut rows = Vec::new();
+        for serial in roster.line(hash, line.after.serial(), line.up_to.serial()) {
+            if rows.len() == line.rows_max {
+                break;
+            }
+            let row = one_row(&self.connection, key(line.after.app(), serial))?;
+            rows.extend(row.filter(|row| row.token == line.token));
+        }
+        Ok(rows)
+    }
+
     /// Unsettled rows in order, until one of the limits is reached; never none while there is one.
     pub(super) fn page(
         &self,
@@ -72,10 +129,7 @@ impl Engine {
         bytes_max: usize,
     ) -> rusqlite::Result<Vec<Row>> {
         let (first, last) = range(app);
-        let mut select = self.connection.prepare_cached(
-            "SELECT id, coalesce(origin, id), backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at
-             FROM notification WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
-        )?;
+        let mut select = self.connection.prepare_cached(ROWS_BETWEEN)?;
         let mut found = select.query(params![
             after.map_or(first, |id| id.0),
             last,
@@ -85,7 +139,7 @@ impl Engine {
         let mut bytes: usize = 0;
         while let Some(row) = found.next()? {
             let row = read_row(row)?;
-            bytes += row.token.as_bytes().len() + row.payload.len() + ROW_OVERHEAD;
+            bytes += weight(&row);
             if bytes > bytes_max && !rows.is_empty() {
                 break;
             }
@@ -94,7 +148,7 @@ impl Engine {
         Ok(rows)
     }
 
-    /// Any unsettled row.
+    /// The oldest unsettled row to any token.
     pub(super) fn random_row(&self, app: AppId) -> rusqlite::Result<Option<Row>> {
         let (first, last) = range(app);
         let end = |sql| {
@@ -111,7 +165,16 @@ impl Engine {
             return Ok(None);
         };
         let before = RowId(fastrand::i64(oldest..=newest) - 1);
-        Ok(self.page(app, Some(before), 1, usize::MAX)?.pop())
+        let Some(drawn) = self.page(app, Some(before), 1, usize::MAX)?.pop() else {
+            return Ok(None);
+        };
+        let line = Line {
+            token: drawn.token,
+            after: RowId(first),
+            up_to: drawn.id,
+            rows_max: 1,
+        };
+        Ok(self.line(&line)?.pop())
     }
 
     /// Gives rows their end, and the app what was learned from them.
@@ -151,6 +214,8 @@ impl Engine {
             if delete.execute([row])? == 0 {
                 continue;
             }
+            let token = TokenHash::of(settlement.token.as_bytes());
+            ledger.roster.remove(settlement.row.serial(), token);
             ledger.counts.queued -= 1;
             match settlement.end {
                 End::Delivered => ledger.counts.delivered += 1,
@@ -171,6 +236,92 @@ impl Engine {
         self.change_dead_tokens(app, &settle.dead_tokens)?;
         Ok(self.ledger(app).counts)
     }
+}
+
+/// One backend's turn to be read.
+struct Turn<'a> {
+    connection: &'a Connection,
+    app: AppId,
+    rows_max: usize,
+    bytes_max: usize,
+    rows: Vec<Row>,
+    bytes: usize,
+}
+
+impl Turn<'_> {
+    fn read(&mut self, roster: &mut Roster, lane: LaneNumber) -> rusqlite::Result<()> {
+        while !self.is_full()
+            && let Some((first, last)) = roster.next(lane)
+        {
+            let (before, last) = (key(self.app, first) - 1, key(self.app, last));
+            let mut select = self.connection.prepare_cached(ROWS_BETWEEN)?;
+            let mut found = select.query(params![before, last, limit(usize::MAX)])?;
+            while !self.is_full() {
+                let Some(row) = found.next()? else {
+                    // Whatever was there is settled.
+                    roster.read(lane, RowId(last).serial());
+                    break;
+                };
+                let row = read_row(row)?;
+                let serial = row.id.serial();
+                if self.meet(roster, row)? {
+                    roster.read(lane, serial);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether the row was read, now or before.
+    fn meet(&mut self, roster: &mut Roster, row: Row) -> rusqlite::Result<bool> {
+        let (serial, token) = (row.id.serial(), TokenHash::of(row.token.as_bytes()));
+        match roster.meet(serial, token) {
+            Met::Read => return Ok(true),
+            Met::First => {}
+            Met::Behind { after } => {
+                let room = self.rows_max - self.rows.len();
+                let older: Vec<_> = roster.line(token, after, serial - 1).take(room).collect();
+                for serial in older {
+                    if self.is_full() {
+                        return Ok(false);
+                    }
+                    roster.read_ahead(token, serial);
+                    one_row(self.connection, key(self.app, serial))?
+                        .into_iter()
+                        .for_each(|row| self.take(row));
+                }
+                if self.is_full() {
+                    return Ok(false);
+                }
+            }
+        }
+        self.take(row);
+        Ok(true)
+    }
+
+    fn take(&mut self, row: Row) {
+        self.bytes += weight(&row);
+        self.rows.push(row);
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.len() >= self.rows_max || self.bytes >= self.bytes_max
+    }
+}
+
+/// What a row weighs in memory, about.
+fn weight(row: &Row) -> usize {
+    row.token.as_bytes().len() + row.payload.len() + ROW_OVERHEAD
+}
+
+fn one_row(connection: &Connection, id: i64) -> rusqlite::Result<Option<Row>> {
+    connection
+        .prepare_cached(
+            "SELECT id, coalesce(origin, id), backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at
+             FROM notification WHERE id = ?1",
+        )?
+        .query_row([id], read_row)
+        .optional()
 }
 
 /// A limit as SQLite takes it: any `usize` will do.

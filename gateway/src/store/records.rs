@@ -1,5 +1,6 @@
 //! What goes into the store and what comes out of it: plain values, no behaviour.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use apns_proto::feedback::Tuple;
@@ -125,11 +126,52 @@ impl Row {
     }
 }
 
+/// What the one reader of an app's queue asks for: the next rows of each backend that it has not read yet.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The app.
+    pub app: AppId,
+    /// Forget what was read, and begin with the oldest row of each backend.
+    pub rewind: bool,
+    /// How many rows of a backend there is room for.
+    pub room: BTreeMap<Arc<str>, usize>,
+    /// The same for each of those that are not named.
+    pub room_of_others: usize,
+    /// Bytes of each backend's rows from which on no more are read, about.
+    pub bytes_max: usize,
+}
+
+/// The next rows of one backend, and before them those of others that have to go first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Portion {
+    /// Whose turn it is.
+    pub backend: Arc<str>,
+    /// In order.
+    pub rows: Vec<Row>,
+    /// Whether it has unread ones left.
+    pub more: bool,
+}
+
+/// The next queued rows to one token, whoever sent them and whether they were read or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The token.
+    pub token: Token,
+    /// They are behind this one,
+    pub after: RowId,
+    /// up to this one,
+    pub up_to: RowId,
+    /// and no more than this. Fewer: there are no others.
+    pub rows_max: usize,
+}
+
 /// How one row ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
     /// The row.
     pub row: RowId,
+    /// Whom it was for.
+    pub token: Token,
     /// Its end.
     pub end: End,
 }

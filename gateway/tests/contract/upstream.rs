@@ -78,6 +78,7 @@ impl World {
             if expired(&row, self.now) {
                 settlements.push(Settlement {
                     row: row.id,
+                    token: row.token.clone(),
                     end: End::Expired,
                 });
             } else {

@@ -70,20 +70,6 @@ fn shown(rig: &Rig) -> Vec<u32> {
 
 /// Waits until all of `numbers` are shown, none of them more than `times_max` times, and each phone's in order.
 async fn all_shown(rig: &Rig, case: &str, numbers: RangeInclusive<u32>, times_max: usize) {
-    all_shown_somehow(rig, case, numbers, times_max).await;
-    for phone in &rig.phones {
-        let mut first = phone.numbers();
-        let mut seen = BTreeSet::new();
-        first.retain(|n| seen.insert(*n));
-        assert!(
-            first.is_sorted(),
-            "{case}: in the order accepted: {first:?}"
-        );
-    }
-}
-
-/// The same in whatever order: an app on hold probes with any of its notifications.
-async fn all_shown_somehow(rig: &Rig, case: &str, numbers: RangeInclusive<u32>, times_max: usize) {
     let len = u64::from(numbers.end() - numbers.start() + 1);
     eventually(case, async || match rig.counts() {
         counts if counts.delivered == len && counts.queued == 0 => Ok(()),
@@ -104,6 +90,15 @@ async fn all_shown_somehow(rig: &Rig, case: &str, numbers: RangeInclusive<u32>, 
         }
     })
     .await;
+    for phone in &rig.phones {
+        let mut first = phone.numbers();
+        let mut seen = BTreeSet::new();
+        first.retain(|n| seen.insert(*n));
+        assert!(
+            first.is_sorted(),
+            "{case}: in the order accepted: {first:?}"
+        );
+    }
 }
 
 /// The `apns-id`s under which each number came in.
@@ -287,6 +282,38 @@ async fn a_token_with_thousands_of_pushes_that_is_tried_again_holds_back_only_it
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_a_backends_twenty_thousand_anothers_ten_are_shown_while_nearly_all_of_those_wait() {
+    const MANY: u32 = 20_000;
+    let mut rig = prepare(Upstream::Http2Token).await;
+    rig.http2_upstream().window = 10;
+    rig.fault("action=latency,ms=5");
+    rig.start_gateway().await;
+    let backend = certificates();
+    let mut other = rig.backend_as(&backend.second_backend).await.unwrap();
+    let (mine, others) = rig.phones.split_last().unwrap();
+    let frames: Vec<u8> = (1..=MANY)
+        .zip(others.iter().cycle())
+        .flat_map(|(n, phone)| frames::framed(n, &phone.token, &payload(n)))
+        .collect();
+    rig.backend().await.send(&frames).await.unwrap();
+    rig.settled(|counts| counts.accepted == u64::from(MANY))
+        .await;
+    let ten = MANY + 1..=MANY + 10;
+    let frames: Vec<u8> = ten
+        .clone()
+        .flat_map(|n| frames::framed(n, &mine.token, &payload(n)))
+        .collect();
+    other.send(&frames).await.unwrap();
+    eventually("the ten", async || each_once(mine.numbers(), ten.clone())).await;
+    assert!(mine.numbers().is_sorted(), "in the order accepted");
+    let queued = rig.counts().queued;
+    assert!(queued > u64::from(MANY) / 2, "only {queued} wait");
+    for phone in others {
+        assert!(phone.numbers().is_sorted(), "in the order accepted");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_in_the_middle_sends_what_was_under_way_again_under_the_same_id() {
     let mut rig = rig().await;
     rig.fault("action=timeout,taken=true,limit=1,alert=number 6");
@@ -386,7 +413,7 @@ async fn what_is_wrong_with_the_login_holds_the_app_and_the_first_delivery_ends_
         );
         assert_eq!(rig.counts().queued, 60, "{rule}");
         rig.simulator.faults(Faults::clear);
-        all_shown_somehow(&rig, rule, 1..=60, 1).await;
+        all_shown(&rig, rule, 1..=60, 1).await;
         assert_eq!(rig.ledger.held(), None, "{rule}");
     }
 }

@@ -215,12 +215,7 @@ async fn a_requeued_letter_keeps_the_key_it_was_first_accepted_under_however_oft
     assert_eq!(first.origin, first.id);
     let mut row = first.clone();
     for _ in 0..2 {
-        bench
-            .settle(vec![Settlement {
-                row: row.id,
-                end: given_up(),
-            }])
-            .await;
+        bench.settle(vec![settled(&row, given_up())]).await;
         let store = &bench.store;
         let letters = store.dead_letters(bench.app.id, None, 10).await.unwrap();
         assert_eq!(
@@ -240,10 +235,7 @@ async fn a_requeued_letter_keeps_the_key_it_was_first_accepted_under_however_oft
 async fn an_unregistered_row_is_a_dead_letter_and_its_tuple_is_in_the_same_commit_once() {
     let bench = Bench::new().await;
     let rows = bench.append(1..=2).await;
-    let settlement = |row: &Row| Settlement {
-        row: row.id,
-        end: unregistered(row.seq),
-    };
+    let settlement = |row: &Row| settled(row, unregistered(row.seq));
     let before = bench.store.commits();
     let counts = bench.settle(vec![settlement(&rows[0])]).await;
     assert_eq!(bench.store.commits(), before + 1);

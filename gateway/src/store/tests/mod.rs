@@ -5,6 +5,7 @@ mod disk;
 mod lists;
 mod model;
 mod tables;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,7 +157,11 @@ fn dead_token(number: u64, mark: u64, used: u64) -> DeadToken {
 }
 
 fn settled(row: &Row, end: End) -> Settlement {
-    Settlement { row: row.id, end }
+    Settlement {
+        row: row.id,
+        token: row.token.clone(),
+        end,
+    }
 }
 
 fn rejected() -> End {

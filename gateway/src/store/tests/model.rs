@@ -182,7 +182,8 @@ impl Life {
                     }
                 }
             }
-            rows.push(Settlement { row, end });
+            let token = token(seq);
+            rows.push(Settlement { row, token, end });
         }
         self.bench.settle(rows).await;
     }

@@ -19,6 +19,7 @@ use super::link::{self, Confirmation, Link};
 use super::spread::Spread;
 use crate::call::Call;
 use crate::config::BinaryUpstream;
+use crate::contract::Pushed;
 use crate::counters::Counters;
 use crate::store::{Row, RowId};
 use crate::upstream::connect::{ConnectError, Connector};
@@ -123,7 +124,7 @@ impl Pool {
     }
 
     /// Sends a notification where [`Pool::place`] said; alone, when it is all that may be on its way there.
-    pub(crate) fn send(&mut self, at: usize, row: Row) -> Result<(), (RowId, TooLong)> {
+    pub(crate) fn send(&mut self, at: usize, row: Row) -> Result<(), (Pushed, TooLong)> {
         if self.lanes[at].schedule.in_flight_max() == 1 {
             self.send_alone(at, Lone { row, probe: false });
             return Ok(());
@@ -137,13 +138,15 @@ impl Pool {
         self.lanes[at].alone = Some(Alone::Waiting(lone));
     }
 
-    fn put(&mut self, at: usize, row: Row) -> Result<(), (RowId, TooLong)> {
+    fn put(&mut self, at: usize, row: Row) -> Result<(), (Pushed, TooLong)> {
         let Some(link) = self.lanes[at].link_mut() else {
             unreachable!("a place is on a connection");
         };
-        let (id, token) = (row.id, row.token.clone());
-        link.send(row).map_err(|problem| (id, problem))?;
-        self.spread.arrived(&token, at);
+        let pushed = Pushed::from(&row);
+        if let Err(problem) = link.send(row) {
+            return Err((pushed, problem));
+        }
+        self.spread.arrived(&pushed.token, at);
         Ok(())
     }
 
@@ -177,7 +180,7 @@ impl Pool {
     }
 
     /// Sends what [`Pool::take_lone`] gave out.
-    pub(crate) fn send_lone(&mut self, at: usize, lone: Lone) -> Result<(), (RowId, TooLong)> {
+    pub(crate) fn send_lone(&mut self, at: usize, lone: Lone) -> Result<(), (Pushed, TooLong)> {
         let Lone { row, probe } = lone;
         let id = row.id;
         self.put(at, row)?;

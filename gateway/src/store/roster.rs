@@ -1,0 +1,281 @@
+//! Who waits in an app's queue, and what its one reader has read of it: pure, in memory, made anew at every start.
+//!
+//! Backends are read in turn, each in its own order, so that nobody waits behind another's million. Two things have to be known for
+//! that without asking the disk: where in the queue a backend's rows are, and whether an older row to the same token is still
+//! unread, in whosever queue: that one has to be read first (order contract, rule 12). Tokens are known by 32 bits of a hash;
+//! where two share them a row is read early, together with those before it, and nothing worse.
+//!
+//! A queued row costs some twenty bytes here; twice that where every row is another backend's than the one before.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
+
+/// Backends told apart at most; those beyond share the last one's turns.
+const LANES_MAX: usize = 1 << LANE_BITS;
+const LANE_BITS: u32 = 16;
+
+/// The queued rows of one app.
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    lanes: Vec<Lane>,
+    numbers: HashMap<Arc<str>, LaneNumber>,
+    /// In the order of their hashes, and of one hash in the order accepted.
+    tokens: BTreeSet<Entry>,
+    /// Tokens of which more was read than their backends' turns had come to: all up to this serial.
+    ahead: HashMap<TokenHash, u64>,
+    /// Whose row was added last.
+    newest: Option<LaneNumber>,
+}
+
+/// One backend's rows. An empty lane is the next newcomer's.
+#[derive(Debug)]
+struct Lane {
+    backend: Arc<str>,
+    /// By their first serials.
+    runs: BTreeMap<u64, Run>,
+    /// Everything up to this serial was read.
+    read: u64,
+}
+
+/// Rows without another backend's between.
+#[derive(Debug)]
+struct Run {
+    /// Serials, whether still queued or not.
+    len: u32,
+    queued: u32,
+}
+
+/// Where a backend's rows are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LaneNumber(u16);
+
+/// What is known of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct TokenHash(u32);
+
+impl TokenHash {
+    pub(super) fn of(token: &[u8]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(token);
+        #[expect(clippy::cast_possible_truncation, reason = "half of it is enough")]
+        Self(hasher.finish() as u32)
+    }
+}
+
+/// One row: the hash of its token, and `serial << 16 | lane` in two halves, so that it takes twelve bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry(TokenHash, u32, u32);
+
+impl Entry {
+    fn new(token: TokenHash, serial: u64, lane: u16) -> Self {
+        let place = serial << LANE_BITS | u64::from(lane);
+        #[expect(clippy::cast_possible_truncation, reason = "the two halves of it")]
+        Self(token, (place >> 32) as u32, place as u32)
+    }
+
+    fn place(self) -> u64 {
+        u64::from(self.1) << 32 | u64::from(self.2)
+    }
+
+    fn serial(self) -> u64 {
+        self.place() >> LANE_BITS
+    }
+
+    fn lane(self) -> LaneNumber {
+        #[expect(clippy::cast_possible_truncation, reason = "its lowest 16 bits")]
+        LaneNumber(self.place() as u16)
+    }
+}
+
+impl Roster {
+    /// The lane of a backend that is about to add a row.
+    pub(super) fn lane(&mut self, backend: &Arc<str>) -> LaneNumber {
+        if let Some(number) = self.numbers.get(backend) {
+            return *number;
+        }
+        let new = Lane {
+            backend: Arc::clone(backend),
+            runs: BTreeMap::new(),
+            read: 0,
+        };
+        let free = self.lanes.iter().position(|lane| lane.runs.is_empty());
+        let at = free.unwrap_or(self.lanes.len()).min(LANES_MAX - 1);
+        match self.lanes.get_mut(at) {
+            None => self.lanes.push(new),
+            Some(lane) if lane.runs.is_empty() => {
+                self.numbers.remove(&lane.backend);
+                *lane = new;
+            }
+            // There are too many: it shares this one, and is not known by its name.
+            Some(_) => return LaneNumber(number(at)),
+        }
+        let number = LaneNumber(number(at));
+        self.numbers.insert(Arc::clone(backend), number);
+        number
+    }
+
+    /// A row is queued. Serials only grow.
+    pub(super) fn add(&mut self, number: LaneNumber, serial: u64, token: TokenHash) {
+        self.tokens.insert(Entry::new(token, serial, number.0));
+        let lane = &mut self.lanes[usize::from(number.0)];
+        // Serials between that are nobody's queued row do no harm.
+        let last = lane
+            .runs
+            .last_entry()
+            .filter(|_| self.newest == Some(number));
+        self.newest = Some(number);
+        if let Some(mut run) = last
+            && let Ok(len) = u32::try_from(serial - run.key() + 1)
+        {
+            let run = run.get_mut();
+            run.len = len;
+            run.queued += 1;
+        } else {
+            lane.runs.insert(serial, Run { len: 1, queued: 1 });
+        }
+    }
+
+    /// A row is queued no longer; one that was not is passed over.
+    pub(super) fn remove(&mut self, serial: u64, token: TokenHash) {
+        let of_it = Entry::new(token, serial, 0)..=Entry::new(token, serial, u16::MAX);
+        let Some(entry) = self.tokens.range(of_it).next().copied() else {
+            return;
+        };
+        self.tokens.remove(&entry);
+        let runs = &mut self.lanes[usize::from(entry.lane().0)].runs;
+        if let Some((&first, run)) = runs.range_mut(..=serial).next_back() {
+            run.queued -= 1;
+            if run.queued == 0 {
+                runs.remove(&first);
+                // The one before it may end far behind.
+                self.newest = None;
+            }
+        }
+        if let Some(&up_to) = self.ahead.get(&token)
+            && self.line(token, 0, up_to).next().is_none()
+        {
+            self.ahead.remove(&token);
+        }
+    }
+
+    /// The queued rows of a token, and of those that share its hash, behind one serial and up to another, in order.
+    pub(super) fn line(
+        &self,
+        token: TokenHash,
+        after: u64,
+        up_to: u64,
+    ) -> impl Iterator<Item = u64> {
+        self.between(token, after, up_to + 1).map(Entry::serial)
+    }
+
+    /// Nothing of it was read.
+    pub(super) fn rewind(&mut self) {
+        self.ahead.clear();
+        for lane in &mut self.lanes {
+            lane.read = 0;
+        }
+    }
+
+    /// The backends of which something is unread.
+    pub(super) fn unread(&self) -> Vec<(LaneNumber, Arc<str>)> {
+        let lanes = (0..=u16::MAX).map(LaneNumber).zip(&self.lanes);
+        let unread = lanes.filter(|(_, lane)| lane.next().is_some());
+        unread
+            .map(|(number, lane)| (number, Arc::clone(&lane.backend)))
+            .collect()
+    }
+
+    /// Where the next unread rows of a backend are: first and last serial. Some between may be settled.
+    pub(super) fn next(&self, number: LaneNumber) -> Option<(u64, u64)> {
+        self.lanes[usize::from(number.0)].next()
+    }
+
+    /// A backend's turn has come to this row.
+    pub(super) fn meet(&self, serial: u64, token: TokenHash) -> Met {
+        let ahead = self.ahead.get(&token).copied().unwrap_or(0);
+        if serial <= ahead {
+            return Met::Read;
+        }
+        let mut older = self.between(token, 0, serial);
+        if older.next_back().is_none_or(|entry| self.is_read(entry)) {
+            return Met::First;
+        }
+        // A token's rows are read in order: what was read of them ends somewhere.
+        let (mut read, mut unread) = (ahead, serial);
+        loop {
+            let middle = read + (unread - read - 1) / 2;
+            match self.between(token, middle, unread).next() {
+                Some(entry) if self.is_read(entry) => read = entry.serial(),
+                _ if middle > read => unread = middle + 1,
+                _ => break,
+            }
+        }
+        Met::Behind { after: read }
+    }
+
+    /// All of a backend's rows up to this one were read.
+    pub(super) fn read(&mut self, number: LaneNumber, up_to: u64) {
+        let lane = &mut self.lanes[usize::from(number.0)];
+        lane.read = lane.read.max(up_to);
+    }
+
+    /// All rows to a token up to this one were read, whosever they are.
+    pub(super) fn read_ahead(&mut self, token: TokenHash, up_to: u64) {
+        self.ahead.insert(token, up_to);
+    }
+
+    fn is_read(&self, entry: Entry) -> bool {
+        let serial = entry.serial();
+        serial <= self.lanes[usize::from(entry.lane().0)].read
+            || self
+                .ahead
+                .get(&entry.0)
+                .is_some_and(|up_to| serial <= *up_to)
+    }
+
+    /// The queued rows of a token behind one serial and before another.
+    fn between(
+        &self,
+        token: TokenHash,
+        after: u64,
+        before: u64,
+    ) -> impl DoubleEndedIterator<Item = Entry> {
+        let first = Entry::new(token, after + 1, 0);
+        let end = Entry::new(token, before.max(after + 1), 0);
+        self.tokens.range(first..end).copied()
+    }
+}
+
+impl Lane {
+    fn next(&self) -> Option<(u64, u64)> {
+        let begun = self.runs.range(..=self.read).next_back();
+        let begun = begun.filter(|(first, run)| run.last(**first) > self.read);
+        let (&first, run) = begun.or_else(|| self.runs.range(self.read + 1..).next())?;
+        Some((first.max(self.read + 1), run.last(first)))
+    }
+}
+
+impl Run {
+    fn last(&self, first: u64) -> u64 {
+        first + u64::from(self.len) - 1
+    }
+}
+
+/// What is known of a row when its backend's turn has come to it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Met {
+    /// It was read before.
+    Read,
+    /// Nothing unread is before it to its token.
+    First,
+    /// Something is, whosever it is: that has to be read first.
+    Behind {
+        /// It is what follows this serial.
+        after: u64,
+    },
+}
+
+fn number(at: usize) -> u16 {
+    u16::try_from(at).expect("there are no more lanes than numbers")
+}
