@@ -8,12 +8,14 @@
 //! breaking the upstream, it has cost a connection before, or the app is on hold and probes. A bare close then says something
 //! about it.
 
-use std::cmp;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use std::{cmp, mem};
 
 use apns_proto::client::{Outcome, Surprise};
 use apns_proto::{Status, TooLong};
 use tokio::time::{Instant, sleep_until};
+use tokio_rustls::rustls::AlertDescription;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -41,7 +43,7 @@ pub(super) struct Binary {
 
 impl Binary {
     pub(super) fn new(backlog: Backlog, upstream: &BinaryUpstream, connector: Connector) -> Self {
-        let counters = std::sync::Arc::clone(&backlog.counters);
+        let counters = Arc::clone(&backlog.counters);
         Self {
             backlog,
             pool: Pool::new(upstream, connector, counters),
@@ -120,8 +122,13 @@ impl Binary {
 
     /// Says whether something that could be sent has to wait for room.
     fn feed_all(&mut self, now: Instant) -> bool {
+        let today = SystemTime::now();
         while let Some((at, row)) = self.pool.take_again() {
-            self.send(at, row);
+            if expired(&row, today) {
+                self.backlog.expire(&row);
+            } else {
+                self.send(at, row);
+            }
         }
         while self.pool.has_room() {
             let alone = self.may_send_alone();
@@ -150,11 +157,7 @@ impl Binary {
         !self.backlog.stock.is_dry() || due.is_some_and(|due| due <= now.into_std())
     }
 
-    /// Sends a notification, unless its time is over.
     fn send(&mut self, at: usize, row: Row) {
-        if expired(&row, std::time::SystemTime::now()) {
-            return self.backlog.expire(&row);
-        }
         let sent = self.pool.send(at, row);
         self.unless_unsendable(sent);
     }
@@ -238,7 +241,7 @@ impl Binary {
             surprise,
         } = &mut ended.outcome;
         let doubtful = *doubtful;
-        let mut again = std::mem::take(resend);
+        let mut again = mem::take(resend);
         let rejected = rejected.take();
         let mut settled = confirmed.len();
         confirmed.iter().for_each(|row| self.delivered(row));
@@ -321,10 +324,7 @@ impl Binary {
     }
 
     /// Upstream does not take our certificate: that is no notification's fault, and someone must act.
-    async fn refused(
-        &mut self,
-        alert: tokio_rustls::rustls::AlertDescription,
-    ) -> Result<(), StoreDown> {
+    async fn refused(&mut self, alert: AlertDescription) -> Result<(), StoreDown> {
         warn!(?alert, "the upstream refuses our certificate");
         let reason = format!("the upstream refuses the app's certificate (alert {alert:?})");
         self.backlog.hold(reason).await

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use apns_gateway::config::OnReject;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -200,13 +201,77 @@ async fn one_that_breaks_its_connection_is_found_there_and_what_is_on_another_is
     servers.abort_all();
 }
 
-/// Connections that end in every way, under load; what each token was shown first comes in its order.
+/// How many notifications a connection lives for, and how it ends then.
+#[derive(Clone, Copy, Debug)]
+enum Life {
+    /// Takes everything.
+    Long,
+    /// Says nothing, and has taken the last.
+    Closes(usize),
+    /// Says something that nobody understands.
+    Babbles(usize),
+    /// Says with this status what it has to say of the last: taken, refused for good, or for now.
+    Answers(usize, u8),
+}
+
+impl Life {
+    fn random(random: &mut fastrand::Rng) -> Self {
+        let len = random.usize(1..30);
+        match random.u8(0..8) {
+            0 => Self::Closes(len),
+            1 => Self::Babbles(len),
+            2 => Self::Answers(len, 10),
+            3 => Self::Answers(len, 8),
+            4 | 5 => Self::Answers(len, 1),
+            _ => Self::Long,
+        }
+    }
+}
+
+/// What an upstream has made of a notification.
+type Said = (Notification, bool);
+
+async fn live(mut peer: Peer, life: Life, reports: mpsc::Sender<Said>) {
+    let (len, status) = match life {
+        Life::Long => (usize::MAX, None),
+        Life::Closes(len) | Life::Babbles(len) => (len, None),
+        Life::Answers(len, status) => (len, Some(status)),
+    };
+    for number in 1..=len {
+        let Some(notification) = peer.try_next().await else {
+            return;
+        };
+        let named = identifier(&notification);
+        let taken = number < len || !matches!(status, Some(1 | 8));
+        let for_good = status == Some(8);
+        if taken || for_good {
+            reports.send((notification, taken)).await.unwrap();
+        }
+        if number < len {
+            continue;
+        }
+        match (life, status) {
+            (_, Some(status)) => drop(peer.answer(status, named).await),
+            (Life::Babbles(_), None) => {
+                peer.write(&[1, 2, 3, 4, 5, 6]).await;
+                peer.close().await;
+            }
+            _ => drop(peer.close().await),
+        }
+        return;
+    }
+}
+
+/// Connections that end in every way, under load; what each token is shown first comes in its order, and nothing is left out.
 #[tokio::test]
 async fn whatever_ends_every_token_is_sent_its_notifications_in_order_and_all_of_them() {
     const TOKENS: u8 = 8;
-    const EACH: u32 = 20;
+    const EACH: u32 = 25;
+    let seed = fastrand::u64(..);
     for connections in [1, 2, 4] {
+        let mut random = fastrand::Rng::with_seed(seed);
         let bench = Bench::with(|config| {
+            config.apps[0].on_reject = OnReject::Continue;
             let upstream = binary(config);
             upstream.connections_max = connections;
             upstream.window = 10;
@@ -219,54 +284,65 @@ async fn whatever_ends_every_token_is_sent_its_notifications_in_order_and_all_of
             .flat_map(|(n, token)| enhanced_with(n, token, format!("{{\"n\":{n}}}").as_bytes()))
             .collect();
         backend.write(&frames).await;
+        let all = u64::from(TOKENS) * u64::from(EACH);
+        eventually("acceptance", || bench.counts().accepted == all).await;
         let (reports, mut reported) = mpsc::channel(1);
         let mut servers = JoinSet::new();
-        // The third, the sixth … ends without a word, the fourth, the eighth … says what it took last.
-        let serve = async |mut peer: Peer, reports: mpsc::Sender<Notification>, number: u64| {
-            for taken in 1_u64.. {
-                let Some(notification) = peer.try_next().await else {
-                    return;
-                };
-                let last = identifier(&notification);
-                reports.send(notification).await.unwrap();
-                if taken < 20 + number % 7 {
-                    continue;
-                }
-                match number % 4 {
-                    2 => drop(peer.close().await),
-                    3 => drop(peer.answer(10, last).await),
-                    _ => continue,
-                }
-                return;
-            }
-        };
-        let mut number = 0;
-        let mut shown: BTreeMap<u8, Vec<Vec<u8>>> = BTreeMap::new();
-        let all = u64::from(TOKENS) * u64::from(EACH);
-        while bench.counts().delivered < all {
+        let mut seen: BTreeMap<u8, Vec<Vec<u8>>> = BTreeMap::new();
+        let mut refused = 0;
+        while bench.counts().queued > 0 {
             tokio::select! {
                 peer = bench.upstream.accept() => {
-                    servers.spawn(serve(peer, reports.clone(), number));
-                    number += 1;
+                    servers.spawn(live(peer, Life::random(&mut random), reports.clone()));
                 }
-                Some(notification) = reported.recv() => {
+                Some((notification, taken)) = reported.recv() => {
+                    refused += u64::from(!taken);
                     let payload = notification.payload.to_vec();
-                    let shown = shown.entry(name(&notification)).or_default();
-                    if !shown.contains(&payload) {
-                        shown.push(payload);
+                    let seen = seen.entry(name(&notification)).or_default();
+                    if !seen.contains(&payload) {
+                        seen.push(payload);
                     }
                 }
-                () = eventually("the end", || bench.counts().delivered == all) => {}
+                () = eventually("the end", || bench.counts().queued == 0) => {}
             }
         }
+        let counts = bench.counts();
+        let case = format!("{connections} connections, seed {seed}");
+        assert_eq!(
+            (counts.delivered, counts.rejected),
+            (all - refused, refused),
+            "{case}"
+        );
         let expected: Vec<_> = (0..EACH)
             .map(|n| format!("{{\"n\":{n}}}").into_bytes())
             .collect();
         for token in 1..=TOKENS {
-            assert_eq!(shown[&token], expected, "{connections} connections");
+            assert_eq!(seen[&token], expected, "{case}");
         }
-        let made = bench.gateway().counters().upstream_connections.read();
-        assert!(made >= connections as u64, "{made} of {connections}");
         servers.abort_all();
     }
+}
+
+#[tokio::test]
+async fn an_app_that_goes_on_hold_with_several_connections_loses_nothing_and_probes_alone() {
+    let (bench, mut peers, mut backend, before) = several(2).await;
+    backend.push(1..=5).await;
+    let seen = next_on(&mut peers, 5).await;
+    let mut other = peers.pop().unwrap();
+    let wrong_topic = &seen[0][0];
+    // The other one ends as well: nothing is left whose delivery could end the hold.
+    let third = [identifier(wrong_topic), identifier(&seen[1][0])];
+    peers.remove(0).answer(3, third[0]).await;
+    eventually("the hold", || bench.held().is_some()).await;
+    assert_eq!(bench.counts().queued, 5);
+    other.write(&[8, 3]).await;
+    other.write(&third[1]).await;
+    other.close().await;
+
+    let mut peer = bench.upstream.accept().await;
+    peer.next().await;
+    assert!(peer.is_left_alone(QUIET).await, "a probe goes alone");
+    peer.names(4).await;
+    bench.delivered(before + 5).await;
+    assert_eq!(bench.held(), None);
 }
