@@ -17,13 +17,13 @@ use apns_simulator::event::{Sent, What};
 const GATEWAY: &str = env!("CARGO_BIN_EXE_rig-gateway");
 
 /// Written at a time.
-const BURST: u32 = 20;
+const BURST: u32 = 10;
 /// Every so manieth goes to a token that no phone has.
 const EVERY_BAD: u32 = 70;
 /// So many take turns.
-const PHONES: usize = 8;
+const PHONES: usize = 32;
 /// Notifications under way at most.
-const WINDOW: usize = 100;
+const WINDOW: usize = 40;
 /// How long a gateway lives at most.
 const LIFE_MAX: Duration = Duration::from_millis(300);
 /// What the last gateway may take, for each one before it, for all that is left.
@@ -98,7 +98,7 @@ async fn soak(upstream: Upstream) {
         "{} accepted in all: that tests nothing",
         committed.len()
     );
-    let _last = rig.gateway_process(GATEWAY).await;
+    let last = rig.gateway_process(GATEWAY).await;
     let counts = eventually_within(patience, "the queue to run dry", async || {
         let counts = rig.counts();
         if counts.queued == 0 {
@@ -138,8 +138,16 @@ async fn soak(upstream: Upstream) {
         .map(|letter| number(&letter.payload))
         .collect();
     assert_eq!(buried, bad, "seed {seed}");
-    if upstream != Upstream::Binary {
-        one_id_each(&rig, seed);
+    match upstream {
+        // After enough kills too much is left for one connection.
+        Upstream::Binary if kills >= 20 => {
+            assert!(
+                last.stderr().contains("connected connection=1"),
+                "several connections, seed {seed}"
+            );
+        }
+        Upstream::Binary => {}
+        Upstream::Http2Token | Upstream::Http2Certificate => one_id_each(&rig, seed),
     }
 }
 
