@@ -6,7 +6,7 @@ use apns_net::credentials::Environment;
 use tokio::sync::{Notify, watch};
 
 use crate::contract::{self, AppOptions, Mode};
-use crate::store::{AppId, AppState, Committed};
+use crate::store::{AppId, AppState, Committed, Space};
 
 /// One app of the configuration.
 #[derive(Debug)]
@@ -17,7 +17,9 @@ pub(crate) struct App {
     /// How its backends are answered.
     pub(crate) mode: Mode,
     /// Queued notifications from which on its backends are not read.
-    pub(crate) backlog_rows_max: u64,
+    backlog_rows_max: u64,
+    /// The store's, whose end is the end of accepting, too.
+    space: watch::Receiver<Space>,
     /// As of the newest commit.
     pub(crate) committed: watch::Receiver<Committed>,
     rules: Mutex<contract::App>,
@@ -32,6 +34,7 @@ impl App {
         state: &AppState,
         options: AppOptions,
         backlog_rows_max: u64,
+        space: watch::Receiver<Space>,
     ) -> Self {
         Self {
             id: state.id,
@@ -39,6 +42,7 @@ impl App {
             environment,
             mode: options.mode,
             backlog_rows_max,
+            space,
             committed: state.committed.clone(),
             rules: Mutex::new(contract::App::new(state, options)),
             changed: Notify::new(),
@@ -64,18 +68,22 @@ impl App {
     /// Whether more may be accepted.
     pub(crate) fn has_room(&self) -> bool {
         self.committed.borrow().counts.queued < self.backlog_rows_max
+            && !self.space.borrow().is_full
     }
 
     /// Waits until more may be accepted; forever, if the store has stopped.
     pub(crate) async fn room(&self) {
-        let mut committed = self.committed.clone();
+        let (mut committed, mut space) = (self.committed.clone(), self.space.clone());
         let max = self.backlog_rows_max;
-        if committed
-            .wait_for(|committed| committed.counts.queued < max)
-            .await
-            .is_err()
-        {
-            std::future::pending().await
+        while !self.has_room() {
+            let waited = async {
+                committed.wait_for(|now| now.counts.queued < max).await?;
+                space.wait_for(|now| !now.is_full).await?;
+                Ok::<_, watch::error::RecvError>(())
+            };
+            if waited.await.is_err() {
+                std::future::pending().await
+            }
         }
     }
 }

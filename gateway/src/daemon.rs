@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use apns_net::credentials::Environment;
 use apns_net::listen::{self, BindError, Limits};
 use tokio::net::TcpListener;
 use tokio::task::{self, JoinError, JoinSet};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -29,6 +31,9 @@ use crate::shared::Shared;
 use crate::silences::Silences;
 use crate::store::{Hold, OpenError, Store, StoreDown, StoreOptions};
 use crate::upstream::connect::Connector;
+
+/// How often a full store is looked at although nothing commits.
+const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_secs(1);
 
 /// The gateway.
 #[derive(Debug)]
@@ -75,6 +80,9 @@ impl Gateway {
         {
             tasks.spawn_app(setup, app, connectors, &shared);
         }
+        tasks.spawn_worker("room".to_owned(), &shared, |stop| {
+            look_for_room(shared.store.clone(), stop)
+        });
         if let Some(listener) = admin {
             tasks.spawn_worker("admin".to_owned(), &shared, |stop| {
                 admin::serve(listener, Arc::clone(&shared), stop)
@@ -199,6 +207,7 @@ fn open_store(config: &Config) -> Result<Store, OpenError> {
     let options = StoreOptions {
         dead_letters_max: config.store.dead_letters_max,
         feedback_max: config.store.feedback_max,
+        size_max: config.store.size_max,
         ..StoreOptions::default()
     };
     Store::open(&config.store.path, options)
@@ -226,7 +235,21 @@ async fn open_app(setup: &AppSetup, config: &Config, store: &Store) -> Result<Ar
         &state,
         options,
         config.store.backlog_rows_max,
+        store.space(),
     )))
+}
+
+/// While the store is full it may be that nothing commits, and so nobody sees that the disk has room again.
+async fn look_for_room(store: Store, stop: CancellationToken) -> Result<(), StoreDown> {
+    let mut space = store.space();
+    let work = async {
+        while space.wait_for(|space| space.is_full).await.is_ok() {
+            sleep(LOOK_FOR_ROOM_EVERY).await;
+            store.measure().await?;
+        }
+        Ok(())
+    };
+    stop.run_until_cancelled(work).await.unwrap_or(Ok(()))
 }
 
 /// How a task ended: whether the store was why.

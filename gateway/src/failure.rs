@@ -55,7 +55,7 @@ impl StartError {
 #[derive(Clone, Debug, Error)]
 pub enum Failure {
     /// The disk failed; nothing is accepted that could not be kept.
-    #[error(transparent)]
+    #[error("{0}: see to the disk, then start the gateway again; what was accepted is there")]
     Store(#[from] StoreDown),
     /// A task that has to run as long as the gateway does ended.
     #[error("the task {task} ended: {reason}")]

@@ -12,7 +12,7 @@ use crate::counters::Counters;
 use crate::failure::Failure;
 use crate::reload::{Reload, ReloadError};
 use crate::shared::Shared;
-use crate::store::{Counts, DeadLetter, LetterId, Requeue, StoreDown, Trust};
+use crate::store::{Counts, DeadLetter, LetterId, Requeue, Space, StoreDown, Trust};
 
 /// A running gateway. Dropped, it ends where it is: what is committed is safe, and connections break.
 #[derive(Debug)]
@@ -115,6 +115,11 @@ impl Handle {
     pub fn trust(&self, topic: &str, environment: Environment) -> Option<Trust> {
         let app = self.app(topic, environment)?;
         Some(app.rules().trust())
+    }
+
+    /// How full the store is.
+    pub fn space(&self) -> Space {
+        *self.shared.store.space().borrow()
     }
 
     /// Commits the store has made since it was opened.

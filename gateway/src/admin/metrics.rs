@@ -112,6 +112,24 @@ impl Collector for Metrics {
         )?;
         one(
             &mut encoder,
+            "store_size_bytes",
+            "Bytes of the store in use",
+            ConstGauge::new(status.store.size),
+        )?;
+        one(
+            &mut encoder,
+            "store_size_max_bytes",
+            "Bytes that may be: store.size_max, or what the disk has left for it",
+            ConstGauge::new(status.store.size_max),
+        )?;
+        one(
+            &mut encoder,
+            "store_full",
+            "1 while backends are not read until deliveries have made room",
+            ConstGauge::new(u64::from(status.store.full)),
+        )?;
+        one(
+            &mut encoder,
             "commits",
             "Commits of the store",
             ConstCounter::new(status.store.commits),

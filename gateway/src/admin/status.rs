@@ -33,6 +33,12 @@ pub(crate) struct StoreStatus {
     pub(crate) commits: u64,
     /// Seconds they took together.
     pub(crate) commit_seconds: f64,
+    /// Bytes of the file that are in use.
+    pub(crate) size: u64,
+    /// Bytes that may be.
+    pub(crate) size_max: u64,
+    /// Backends are not read until deliveries have made room.
+    pub(crate) full: bool,
 }
 
 /// How an app stands. accepted = delivered + rejected + expired + given_up + queued, as of one commit.
@@ -76,13 +82,17 @@ impl Status {
             apps.push(AppStatus::of(app, &shared.store).await?);
         }
         let counters = shared.counters.all();
+        let space = *shared.store.space().borrow();
         Ok(Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             stopping: shared.drain.is_cancelled(),
             connections: shared.open.len() as u64,
             store: StoreStatus {
                 commits: shared.store.commits(),
-                commit_seconds: shared.store.commit_time().as_secs_f64(),
+                commit_seconds: shared.store.commit_times().seconds,
+                size: space.used,
+                size_max: space.max,
+                full: space.is_full,
             },
             counters: counters
                 .map(|(name, counter)| (name.to_owned(), counter.read()))

@@ -116,6 +116,13 @@ pub(super) async fn status(running: &Running) -> anyhow::Result<()> {
         status.connections,
         status.store.commit_seconds * 1e3 / commits.max(1) as f64,
     );
+    if status.store.full {
+        println!(
+            "THE STORE IS FULL: {} of {} MiB are in use; backends are not read until deliveries have made room",
+            status.store.size >> 20,
+            status.store.size_max >> 20
+        );
+    }
     for app in &status.apps {
         println!();
         println!("{} ({})", app.topic, app.environment);

@@ -15,6 +15,14 @@ use super::{
 /// Connections that an app may have to its upstream at most.
 const UPSTREAM_CONNECTIONS_MAX: usize = 64;
 
+/// Less is no room for a queue.
+const SIZE_MIN: u64 = 16 << 20;
+
+/// What the lists of one app may take, each entry as it is on the average.
+const DEAD_LETTER_LEN: u64 = 1_024;
+const FEEDBACK_LEN: u64 = 256;
+const DEAD_TOKEN_LEN: u64 = 128;
+
 /// Something in a config that works as written but hardly as meant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Warning {
@@ -41,6 +49,8 @@ pub enum Warning {
         /// How long each takes, at the least.
         each: Duration,
     },
+    /// What is kept beside the queue may fill the store, and then nothing is accepted.
+    SmallStore,
 }
 
 impl fmt::Display for Warning {
@@ -60,6 +70,11 @@ impl fmt::Display for Warning {
                 "app {topic} ({environment}): on_reject = \"exact\" over a binary upstream accepts one notification in {each:?} on \
                  each connection, because only silence or a farewell confirms one there: use \"next-time\", or expect that"
             ),
+            Self::SmallStore => write!(
+                f,
+                "store.size_max: dead letters, feedback and bad tokens of all apps may come to fill half of it and more, and a full \
+                 store accepts nothing: raise it, or lower store.dead_letters_max, feedback_max and dead_tokens_max"
+            ),
             Self::NoFeedback { topic, environment } => write!(
                 f,
                 "app {topic} ({environment}): app.upstream.feedback is not set, so no feedback is read for it"
@@ -76,7 +91,22 @@ impl Config {
         self.check_admin()?;
         self.check_apps()?;
         self.check_backends()?;
-        Ok(self.apps.iter().flat_map(warnings).collect())
+        let warnings = self.apps.iter().flat_map(warnings);
+        Ok(warnings.chain(self.check_size()).collect())
+    }
+
+    fn check_size(&self) -> Option<Warning> {
+        let store = &self.store;
+        let lists = [
+            (store.dead_letters_max, DEAD_LETTER_LEN),
+            (store.feedback_max, FEEDBACK_LEN),
+            (store.dead_tokens_max as u64, DEAD_TOKEN_LEN),
+        ];
+        let of_one = lists.iter().fold(0_u64, |sum, (entries_max, len)| {
+            sum.saturating_add(entries_max.saturating_mul(*len))
+        });
+        let of_all = of_one.saturating_mul(self.apps.len() as u64);
+        (of_all > store.size_max / 2).then_some(Warning::SmallStore)
     }
 
     fn check_limits(&self) -> Result<(), ConfigError> {
@@ -89,6 +119,9 @@ impl Config {
             "listen.backend_connections_max",
             listen.backend_connections_max > 0,
         )?;
+        if self.store.size_max < SIZE_MIN {
+            return refuse("store.size_max is less than 16MiB: that is no room for a queue");
+        }
         at_least_one("store.backlog_rows_max", self.store.backlog_rows_max > 0)?;
         at_least_one("store.dead_letters_max", self.store.dead_letters_max > 0)?;
         at_least_one("store.feedback_max", self.store.feedback_max > 0)?;

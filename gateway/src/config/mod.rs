@@ -9,6 +9,7 @@ mod defaults;
 mod duration;
 mod error;
 mod host_port;
+mod size;
 mod upstream;
 
 use std::fs;
@@ -56,6 +57,9 @@ pub struct Config {
 pub struct StoreConfig {
     /// The SQLite file; two more (`-wal`, `-shm`) and a lock lie beside it.
     pub path: PathBuf,
+    /// Bytes of the file at most. Where seven eighths of it are in use, or of what the disk has left, no backend is read any longer.
+    #[serde(with = "size")]
+    pub size_max: u64,
     /// Queued notifications per app from which on its backends are no longer read: TCP slows them down.
     pub backlog_rows_max: u64,
     /// Dead letters per app; the oldest goes out first.
@@ -70,6 +74,7 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self {
             path: PathBuf::new(),
+            size_max: 16 << 30,
             backlog_rows_max: 10_000_000,
             dead_letters_max: 100_000,
             feedback_max: 1_000_000,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Instant;
@@ -9,6 +10,7 @@ use std::time::Instant;
 use apns_net::credentials::Environment;
 use apns_proto::feedback::Tuple;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 
@@ -108,12 +110,10 @@ pub(super) enum Request {
         app: AppId,
         reply: oneshot::Sender<Counts>,
     },
-    Close {
+    Measure {
         reply: oneshot::Sender<()>,
     },
-    #[cfg(test)]
-    LimitPages {
-        pages_more: i64,
+    Close {
         reply: oneshot::Sender<()>,
     },
 }
@@ -137,9 +137,8 @@ impl Request {
             | Self::FeedbackCursor { .. }
             | Self::FeedbackPage { .. }
             | Self::Counts { .. }
+            | Self::Measure { .. }
             | Self::Close { .. } => false,
-            #[cfg(test)]
-            Self::LimitPages { .. } => false,
         }
     }
 
@@ -170,8 +169,10 @@ pub(super) struct Engine {
     pub(super) connection: Connection,
     pub(super) options: StoreOptions,
     pub(super) ledgers: HashMap<AppId, Ledger>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) path: PathBuf,
+    pub(super) page_len: u64,
     wal_pages: Arc<AtomicI32>,
-    shared: Arc<Shared>,
     /// Let go of last, so that the next owner finds the database closed.
     _lock: File,
 }
@@ -180,6 +181,8 @@ impl Engine {
     pub(super) fn new(opened: Opened, options: StoreOptions, shared: Arc<Shared>) -> Self {
         let Opened {
             connection,
+            path,
+            page_len,
             wal_pages,
             lock,
             run: _,
@@ -189,8 +192,10 @@ impl Engine {
             connection,
             options,
             ledgers: HashMap::new(),
-            wal_pages,
             shared,
+            path,
+            page_len,
+            wal_pages,
             _lock: lock,
         }
     }
@@ -218,6 +223,15 @@ impl Engine {
         Ok(None)
     }
 
+    /// After an error: closing would move the write-ahead log into the database and delete it, and a disk that has failed once may say yes to
+    /// what it lost before. The log stays; the next start moves all of it again.
+    pub(super) fn leave_the_disk_alone(&self) {
+        let config = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        if let Err(error) = self.connection.set_db_config(config, true) {
+            tracing::error!(%error, "the write-ahead log is moved at the close, though the disk failed");
+        }
+    }
+
     /// One group: a transaction if it writes, then every answer.
     fn group(&mut self, group: &mut Vec<Request>) -> rusqlite::Result<Option<oneshot::Sender<()>>> {
         let writes = group.iter().any(Request::writes);
@@ -238,9 +252,8 @@ impl Engine {
         if writes {
             self.write_ledgers()?;
             self.connection.execute_batch("COMMIT")?;
-            let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            self.shared.commit_nanos.fetch_add(nanos, Ordering::Relaxed);
-            self.shared.commits.fetch_add(1, Ordering::Relaxed);
+            self.shared.commits.add(begun.elapsed());
+            self.measure()?;
             for ledger in self.ledgers.values_mut() {
                 ledger.publish();
             }
@@ -304,11 +317,8 @@ impl Engine {
                 reply,
             } => Answer::new(reply, self.feedback_advance(app, &backend, to)?),
             Request::Counts { app, reply } => Answer::new(reply, self.ledger(app).counts),
+            Request::Measure { reply } => Answer::new(reply, self.measure()?),
             Request::Close { reply } => Answer::new(reply, ()),
-            #[cfg(test)]
-            Request::LimitPages { pages_more, reply } => {
-                Answer::new(reply, self.limit_pages(pages_more)?)
-            }
         })
     }
 
@@ -322,14 +332,5 @@ impl Engine {
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
         self.wal_pages.store(0, Ordering::Relaxed);
         Ok(())
-    }
-
-    #[cfg(test)]
-    fn limit_pages(&mut self, pages_more: i64) -> rusqlite::Result<()> {
-        let pages: i64 = self
-            .connection
-            .query_row("PRAGMA page_count", [], |row| row.get(0))?;
-        self.connection
-            .pragma_update(None, "max_page_count", pages + pages_more)
     }
 }

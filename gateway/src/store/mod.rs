@@ -29,11 +29,13 @@ mod dead_tokens;
 mod engine;
 mod feedback;
 mod ids;
+mod latency;
 mod ledger;
 mod queue;
 mod records;
 mod roster;
 mod schema;
+mod space;
 #[cfg(test)]
 mod tests;
 
@@ -49,12 +51,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use engine::{Engine, Request};
 pub use ids::{AppId, FeedbackId, Installation, LetterId, RowId};
+pub use latency::CommitTimes;
+use latency::Latency;
 pub use records::{
     AppState, Append, Appended, AtOnce, Committed, Counts, DeadLetter, DeadLetterEnd, DeadToken,
     DeadTokenChange, End, FeedbackRow, Hold, Line, NewRow, Portion, Read, RejectedAtOnce, Requeue,
     Requeued, Row, Settle, Settlement, Trust,
 };
 pub use schema::OpenError;
+pub use space::Space;
 
 /// Messages that wait while a commit runs. When they are this many, senders wait too, and so do the backends behind them.
 const MESSAGES_MAX: usize = 256;
@@ -66,6 +71,8 @@ pub struct StoreOptions {
     pub dead_letters_max: u64,
     /// Feedback tuples kept per app; beyond them the oldest goes.
     pub feedback_max: u64,
+    /// Bytes of the file at most; what is accepted ends before that ([`Store::space`]).
+    pub size_max: u64,
     /// How long a commit waits for a lock that another process holds.
     pub busy_timeout: Duration,
 }
@@ -75,6 +82,7 @@ impl Default for StoreOptions {
         Self {
             dead_letters_max: 100_000,
             feedback_max: 1_000_000,
+            size_max: 16 << 30,
             busy_timeout: Duration::from_secs(60),
         }
     }
@@ -98,9 +106,8 @@ pub struct Store {
 #[derive(Debug)]
 struct Shared {
     installation: Installation,
-    commits: AtomicU64,
-    /// Nanoseconds they took.
-    commit_nanos: AtomicU64,
+    commits: Latency,
+    space: watch::Sender<Space>,
     connections: AtomicU64,
     /// Set once, by an error.
     down: watch::Sender<Option<StoreDown>>,
@@ -113,11 +120,11 @@ impl Store {
     /// # Errors
     /// The file cannot be opened, another gateway has it, or it is not one this gateway can read.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, OpenError> {
-        let opened = schema::open(path, options.busy_timeout)?;
+        let opened = schema::open(path, &options)?;
         let shared = Arc::new(Shared {
             installation: opened.installation,
-            commits: AtomicU64::new(0),
-            commit_nanos: AtomicU64::new(0),
+            commits: Latency::default(),
+            space: watch::Sender::new(Space::default()),
             // Above every number of every earlier run, so that no row of those speaks to a connection of this one.
             connections: AtomicU64::new(u64::from(opened.run) << 32),
             down: watch::Sender::new(None),
@@ -173,14 +180,24 @@ impl Store {
         self.shared.installation
     }
 
-    /// Commits so far, for the metrics and for whoever doubts that they are grouped.
+    /// Commits so far, for whoever doubts that they are grouped.
     pub fn commits(&self) -> u64 {
-        self.shared.commits.load(Ordering::Relaxed)
+        self.commit_times().count()
     }
 
-    /// What they took together, from the first statement to the disk's word.
-    pub fn commit_time(&self) -> Duration {
-        Duration::from_nanos(self.shared.commit_nanos.load(Ordering::Relaxed))
+    /// How long they took, from the first statement to the disk's word.
+    pub fn commit_times(&self) -> CommitTimes {
+        self.shared.commits.read()
+    }
+
+    /// How full it is, as of the newest commit or [`Store::measure`].
+    pub fn space(&self) -> watch::Receiver<Space> {
+        self.shared.space.subscribe()
+    }
+
+    /// Looks how full it is: others may have freed or filled the disk since the last commit.
+    pub async fn measure(&self) -> Result<(), StoreDown> {
+        self.ask(|reply| Request::Measure { reply }).await
     }
 
     /// A number for a backend's connection that no connection to this store ever had, nor 0.
@@ -375,6 +392,9 @@ fn serve(mut engine: Engine, mut requests: mpsc::Receiver<Request>, shared: &Sha
         reason: Some("its thread panicked".to_owned()),
     };
     let end = engine.run(&mut requests);
+    if end.is_err() {
+        engine.leave_the_disk_alone();
+    }
     last_words.reason = end.as_ref().err().map(ToString::to_string);
     drop(last_words);
     drop(engine);

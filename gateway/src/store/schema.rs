@@ -5,10 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use super::StoreOptions;
 use super::ids::Installation;
 
 /// What `PRAGMA user_version` says once the tables below are there.
@@ -171,6 +171,9 @@ pub enum OpenError {
 /// An open file that nobody else has.
 pub(super) struct Opened {
     pub(super) connection: Connection,
+    pub(super) path: PathBuf,
+    /// Bytes of a page.
+    pub(super) page_len: u64,
     /// Pages in the write-ahead log after the newest commit.
     pub(super) wal_pages: Arc<AtomicI32>,
     /// How many times this store has been opened, this time included.
@@ -181,7 +184,7 @@ pub(super) struct Opened {
 }
 
 /// Opens `path`, creating it where it is missing.
-pub(super) fn open(path: &Path, busy_timeout: Duration) -> Result<Opened, OpenError> {
+pub(super) fn open(path: &Path, options: &StoreOptions) -> Result<Opened, OpenError> {
     let lock = lock(path)?;
     // SQLite gives its two side files the mode of the main one: payloads are nobody else's to read.
     private(path).map_err(|source| OpenError::File {
@@ -197,7 +200,9 @@ pub(super) fn open(path: &Path, busy_timeout: Duration) -> Result<Opened, OpenEr
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )
     .map_err(database)?;
-    connection.busy_timeout(busy_timeout).map_err(database)?;
+    connection
+        .busy_timeout(options.busy_timeout)
+        .map_err(database)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     refuse_what_is_not_ours(path, &connection)?;
     let mode = connection
@@ -210,13 +215,25 @@ pub(super) fn open(path: &Path, busy_timeout: Duration) -> Result<Opened, OpenEr
     }
     let wal_pages = Arc::new(AtomicI32::new(0));
     let (run, installation) = prepare(&mut connection, &wal_pages).map_err(database)?;
+    let page_len = limit(&connection, options.size_max).map_err(database)?;
     Ok(Opened {
         connection,
+        path: path.to_owned(),
+        page_len,
         wal_pages,
         run,
         installation,
         lock,
     })
+}
+
+/// Keeps the file from growing beyond `size_max` bytes. Says how many bytes a page has.
+fn limit(connection: &Connection, size_max: u64) -> rusqlite::Result<u64> {
+    let page_len: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    let pages = i64::try_from(size_max / page_len).unwrap_or(i64::MAX);
+    // Answers with the limit there is now: never less than there are pages, nor more than SQLite has numbers for.
+    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+    Ok(page_len)
 }
 
 /// Takes the lock file beside the store. SQLite's own locks keep two writers apart, not two gateways.

@@ -6,7 +6,7 @@ use apns_rig::eventually::{eventually, let_pass};
 use apns_rig::frames::{error_packet, framed};
 use apns_rig::numbered::{each_once, payload, payload_of_len};
 use apns_rig::provider::{Ending, Farewell};
-use apns_rig::{Knobs, Rig, unknown_token};
+use apns_rig::{Knobs, Rig, Upstream, unknown_token};
 
 /// Long enough for anything that does not wait for the commit.
 const LOOK: Duration = Duration::from_millis(300);
@@ -148,4 +148,62 @@ async fn a_backlog_that_is_full_slows_the_backend_down_and_drops_nothing() {
     rig.settled(|counts| counts.delivered == u64::from(last) && counts.queued == 0)
         .await;
     writer.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_full_stops_reading_goes_on_delivering_and_reads_again_by_itself() {
+    for upstream in [Upstream::Binary, Upstream::Http2Token] {
+        let mut rig = Rig::prepare(Knobs {
+            upstream,
+            phones: 4,
+            ..Knobs::default()
+        })
+        .await;
+        rig.config.store.size_max = 16 << 20;
+        rig.start_gateway().await;
+        rig.upstream.take_down().await;
+        let tokens: Vec<_> = rig.phones.iter().map(|phone| phone.token.clone()).collect();
+        let last = 8_000;
+        let mut backend = rig.backend().await;
+        let writer = tokio::spawn(async move {
+            for n in 1..=last {
+                let token = &tokens[n as usize % tokens.len()];
+                let frame = framed(n, token, &payload_of_len(n, 2_000));
+                if backend.send(&frame).await.is_err() {
+                    return;
+                }
+            }
+        });
+        eventually("a full store", async || match rig.gateway().space() {
+            space if space.is_full => Ok(()),
+            space => Err(format!("{space:?}")),
+        })
+        .await;
+        let_pass(1, LOOK).await;
+        let accepted = rig.counts().accepted;
+        let_pass(1, LOOK).await;
+        assert_eq!(rig.counts().accepted, accepted, "{upstream:?}");
+        assert!(accepted < u64::from(last));
+        let space = rig.gateway().space();
+        assert!(space.used < space.max, "the reserve is there: {space:?}");
+        // Not even a restart begins to read before there is room.
+        rig.break_off_gateway().await;
+        assert!(rig.gateway().space().is_full);
+        rig.upstream.resume();
+        rig.settled(|counts| counts.delivered >= accepted && counts.queued == 0)
+            .await;
+        assert!(!rig.gateway().space().is_full);
+        writer.await.unwrap();
+        let mut backend = rig.backend().await;
+        backend
+            .send(&framed(9_999, &rig.phones[0].token, &payload(9_999)))
+            .await
+            .unwrap();
+        let numbers = || rig.phones.iter().flat_map(|phone| phone.numbers());
+        eventually("what was accepted, and more", async || {
+            let first = u32::try_from(accepted).unwrap();
+            each_once(numbers(), (1..=first).chain([9_999]))
+        })
+        .await;
+    }
 }

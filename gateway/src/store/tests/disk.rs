@@ -188,16 +188,12 @@ async fn a_lock_that_is_never_released_stops_the_store_for_good_and_everybody_is
 
 #[tokio::test]
 async fn a_full_disk_stops_the_store_for_good_and_takes_nothing_half() {
-    let bench = Bench::new().await;
+    let bench = Bench::with(StoreOptions {
+        size_max: 160 << 10,
+        ..StoreOptions::default()
+    })
+    .await;
     bench.append(1..=10).await;
-    bench
-        .store
-        .ask(|reply| Request::LimitPages {
-            pages_more: 4,
-            reply,
-        })
-        .await
-        .unwrap();
     let large = NewRow {
         payload: Bytes::from(vec![b' '; 4096]),
         ..new_row(11)
@@ -222,6 +218,74 @@ async fn a_full_disk_stops_the_store_for_good_and_takes_nothing_half() {
         )
         .unwrap();
     assert_eq!((rows, accepted), (10, 10));
+}
+
+#[tokio::test]
+async fn what_a_failed_disk_may_have_lost_stays_in_the_log_after_the_store_has_stopped() {
+    let bench = Bench::new().await;
+    bench.append(1..=10).await;
+    let outside = bench.outside();
+    outside.execute_batch("DROP TABLE dead_letter").unwrap();
+    drop(outside);
+    let bad = bad_row(11, AtOnce::Malformed);
+    bench
+        .store
+        .append(bench.batch(vec![bad]))
+        .await
+        .unwrap_err();
+    // Whoever is told so finds the file closed.
+    bench.store.close().await.unwrap_err();
+    let log = bench.folder.path().join("store.db-wal");
+    assert!(std::fs::metadata(log).unwrap().len() > 0);
+}
+
+#[tokio::test]
+async fn a_store_is_full_before_the_database_refuses_and_has_room_again_when_rows_have_gone() {
+    let bench = Bench::with(StoreOptions {
+        size_max: 1 << 20,
+        ..StoreOptions::default()
+    })
+    .await;
+    let space = bench.store.space();
+    let large = NewRow {
+        payload: Bytes::from(vec![b' '; 2048]),
+        ..new_row(1)
+    };
+    let mut batches = 0;
+    while !space.borrow().is_full {
+        batches += 1;
+        assert!(batches < 200, "{:?}", space.borrow());
+        let batch = bench.batch(vec![large.clone(); 4]);
+        bench.store.append(batch).await.unwrap();
+    }
+    let full = *space.borrow();
+    assert_eq!(full.max, 1 << 20);
+    assert!(
+        full.used >= full.max / 8 * 7 && full.used < full.max,
+        "{full:?}"
+    );
+    // The reserve: everything can be refused, and each dead letter finds its place.
+    let rows = bench.store.page(bench.app.id, None, 1_000, 1 << 30).await;
+    for rows in rows.unwrap().chunks(50) {
+        let dead = rows.iter().map(|row| settled(row, rejected())).collect();
+        bench.settle(dead).await;
+    }
+    assert!(space.borrow().is_full, "dead letters are kept");
+    bench
+        .store
+        .requeue(bench.app.id, Requeue::All)
+        .await
+        .unwrap();
+    let rows = bench.store.page(bench.app.id, None, 1_000, 1 << 30).await;
+    let delivered = rows.unwrap();
+    let half = delivered.len() / 2;
+    let end = |row| settled(row, End::Delivered);
+    bench
+        .settle(delivered[..half].iter().map(end).collect())
+        .await;
+    let room = *space.borrow();
+    assert!(!room.is_full && room.used < full.used, "{room:?}");
+    bench.append(1..=10).await;
 }
 
 #[tokio::test]
