@@ -1,6 +1,6 @@
 //! The connections of one app: one that stays open, and more while what waits finds no room.
 //!
-//! Each has its own pauses, its own suspects and what has to be sent again on it ([`Lane`]), so that what breaks one leaves the others
+//! Each has its own pauses, its own suspects and what has to be sent again on it ([`Slot`]), so that what breaks one leaves the others
 //! alone. What an upstream threw away is nobody's; what it may have taken stays where it was, since what broke the connection may be
 //! among it.
 
@@ -14,8 +14,8 @@ use futures_util::future::{join_all, select_all};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::lane::{Alone, Happened, Lane, State};
 use super::link::{self, Confirmation, Link};
+use super::slot::{Alone, Happened, Slot, State};
 use super::spread::Spread;
 use crate::call::Call;
 use crate::config::BinaryUpstream;
@@ -26,8 +26,8 @@ use crate::upstream::connect::{ConnectError, Connector};
 use crate::upstream::crowd::Crowd;
 use crate::upstream::schedule::{self, Closed, Schedule};
 
-pub(crate) use super::lane::Lone;
 pub(crate) use super::link::{Bare, End};
+pub(crate) use super::slot::Lone;
 pub(crate) use super::spread::Place;
 
 /// Farewells in a row without an answer after which none is sent any more: this upstream does not know them.
@@ -39,7 +39,7 @@ pub(crate) struct Pool {
     confirmation: Confirmation,
     window: usize,
     counters: Arc<Counters>,
-    lanes: Vec<Lane>,
+    slots: Vec<Slot>,
     spread: Spread,
     crowd: Crowd,
     /// Farewells in a row that had no answer.
@@ -81,7 +81,7 @@ impl Pool {
         connector: Connector,
         counters: Arc<Counters>,
     ) -> Self {
-        let lane = || Lane::new(Schedule::new(config.backoff_base, config.backoff_max));
+        let slot = || Slot::new(Schedule::new(config.backoff_base, config.backoff_max));
         Self {
             connector,
             confirmation: Confirmation {
@@ -90,7 +90,7 @@ impl Pool {
             },
             window: config.window,
             counters,
-            lanes: (0..config.connections_max).map(|_| lane()).collect(),
+            slots: (0..config.connections_max).map(|_| slot()).collect(),
             spread: Spread::new(config.connections_max),
             crowd: Crowd::default(),
             unanswered: 0,
@@ -101,31 +101,31 @@ impl Pool {
 
     /// Notifications that are with a connection: sent, to be sent again, or to be sent alone.
     pub(crate) fn len(&self) -> usize {
-        self.lanes.iter().map(Lane::len).sum()
+        self.slots.iter().map(Slot::len).sum()
     }
 
     /// Whether anything new can be sent.
     pub(crate) fn has_room(&self) -> bool {
-        self.lanes.iter().any(Lane::takes_new)
+        self.slots.iter().any(Slot::takes_new)
     }
 
     /// Where the next notification to this token can go; one that is to be sent alone, if it is `lone`.
     pub(crate) fn place(&self, token: &Token, lone: bool) -> Place {
         self.spread.place(token, |at| match lone {
-            true => self.lanes[at].takes_lone(),
-            false => self.lanes[at].takes_new(),
+            true => self.slots[at].takes_lone(),
+            false => self.slots[at].takes_new(),
         })
     }
 
     /// Whether there is a connection that something can have for itself. One at a time, so that there are others for all else.
     pub(crate) fn takes_lone(&self) -> bool {
-        let lone = self.lanes.iter().any(|lane| lane.alone.is_some());
-        !lone && self.lanes.iter().any(Lane::takes_lone)
+        let lone = self.slots.iter().any(|slot| slot.alone.is_some());
+        !lone && self.slots.iter().any(Slot::takes_lone)
     }
 
     /// Sends a notification where [`Pool::place`] said; alone, when it is all that may be on its way there.
     pub(crate) fn send(&mut self, at: usize, row: Row) -> Result<(), (Pushed, TooLong)> {
-        if self.lanes[at].schedule.in_flight_max() == 1 {
+        if self.slots[at].schedule.in_flight_max() == 1 {
             self.send_alone(at, Lone { row, probe: false });
             return Ok(());
         }
@@ -135,11 +135,11 @@ impl Pool {
     /// Sends it alone, when the connection has been quiet for long enough.
     pub(crate) fn send_alone(&mut self, at: usize, lone: Lone) {
         self.spread.arrived(&lone.row.token, at);
-        self.lanes[at].alone = Some(Alone::Waiting(lone));
+        self.slots[at].alone = Some(Alone::Waiting(lone));
     }
 
     fn put(&mut self, at: usize, row: Row) -> Result<(), (Pushed, TooLong)> {
-        let Some(link) = self.lanes[at].link_mut() else {
+        let Some(link) = self.slots[at].link_mut() else {
             unreachable!("a place is on a connection");
         };
         let pushed = Pushed::from(&row);
@@ -152,19 +152,19 @@ impl Pool {
 
     /// Something to this token waits for room on a connection, and is told by [`Pool::woken`].
     pub(crate) fn wait(&mut self, at: usize, token: Token) {
-        self.lanes[at].waiting.push(token);
+        self.slots[at].waiting.push(token);
     }
 
     /// Tokens of which something waited for room on a connection where something has happened since.
     pub(crate) fn woken(&mut self, at: usize) -> Vec<Token> {
-        mem::take(&mut self.lanes[at].waiting)
+        mem::take(&mut self.slots[at].waiting)
     }
 
     /// Gives out what is to be sent again and can be sent now, and where.
     pub(crate) fn take_again(&mut self) -> Option<(usize, Row)> {
-        let ready = |lane: &Lane| !lane.again.is_empty() && lane.has_room();
-        let at = self.lanes.iter().position(ready)?;
-        let row = self.lanes[at].again.pop_front()?;
+        let ready = |slot: &Slot| !slot.again.is_empty() && slot.has_room();
+        let at = self.slots.iter().position(ready)?;
+        let row = self.slots[at].again.pop_front()?;
         self.spread.left(&row.token);
         Some((at, row))
     }
@@ -172,9 +172,9 @@ impl Pool {
     /// Gives out what is to be sent alone and can be sent now, and where.
     pub(crate) fn take_lone(&mut self, now: Instant) -> Option<(usize, Lone)> {
         let confirmation = self.confirmation;
-        let ready = |lane: &Lane| lane.lone_at(confirmation).is_some_and(|at| at <= now);
-        let at = self.lanes.iter().position(ready)?;
-        let lone = self.lanes[at].take_lone()?;
+        let ready = |slot: &Slot| slot.lone_at(confirmation).is_some_and(|at| at <= now);
+        let at = self.slots.iter().position(ready)?;
+        let lone = self.slots[at].take_lone()?;
         self.spread.left(&lone.row.token);
         Some((at, lone))
     }
@@ -184,22 +184,22 @@ impl Pool {
         let Lone { row, probe } = lone;
         let id = row.id;
         self.put(at, row)?;
-        self.lanes[at].alone = Some(Alone::Sent { row: id, probe });
+        self.slots[at].alone = Some(Alone::Sent { row: id, probe });
         Ok(())
     }
 
     /// Keeps nothing that is not on its way; of what is to be sent alone not even a probe, unless `probes`. Gives out the tokens of which
     /// something waited for room.
     pub(crate) fn forget(&mut self, probes: bool) -> Vec<Token> {
-        let Self { lanes, spread, .. } = self;
+        let Self { slots, spread, .. } = self;
         let mut woken = Vec::new();
-        for lane in lanes {
-            for row in lane.again.drain(..) {
+        for slot in slots {
+            for row in slot.again.drain(..) {
                 spread.left(&row.token);
             }
-            woken.append(&mut lane.waiting);
-            match lane.take_lone() {
-                Some(lone) if lone.probe && probes => lane.alone = Some(Alone::Waiting(lone)),
+            woken.append(&mut slot.waiting);
+            match slot.take_lone() {
+                Some(lone) if lone.probe && probes => slot.alone = Some(Alone::Waiting(lone)),
                 Some(lone) => spread.left(&lone.row.token),
                 None => {}
             }
@@ -212,12 +212,12 @@ impl Pool {
         for row in &rows {
             self.spread.arrived(&row.token, at);
         }
-        self.lanes[at].again.extend(rows);
+        self.slots[at].again.extend(rows);
     }
 
     /// Asks the upstream what became of what is sent, where it is time to; `now`: everywhere.
     pub(crate) fn ask(&mut self, now: Option<Instant>) {
-        for link in self.lanes.iter_mut().filter_map(Lane::link_mut) {
+        for link in self.slots.iter_mut().filter_map(Slot::link_mut) {
             if link
                 .ask_at()
                 .is_some_and(|at| now.is_none_or(|now| at <= now))
@@ -231,20 +231,20 @@ impl Pool {
     pub(crate) fn grow(&mut self, waiting: bool, now: Instant) {
         let waits = waiting && !self.has_room();
         let crowded = self.crowd.waits(waits, now);
-        if self.lanes.iter().all(Lane::is_down) {
+        if self.slots.iter().all(Slot::is_down) {
             self.connect(self.last);
         }
-        let has_work = |lane: &Lane| lane.is_down() && lane.len() > 0;
-        for at in 0..self.lanes.len() {
-            if has_work(&self.lanes[at]) {
+        let has_work = |slot: &Slot| slot.is_down() && slot.len() > 0;
+        for at in 0..self.slots.len() {
+            if has_work(&self.slots[at]) {
                 self.connect(at);
             }
         }
         // While there is trouble more attempts make more of it.
-        let trouble = self.lanes.iter().any(Lane::is_in_trouble);
+        let trouble = self.slots.iter().any(Slot::is_in_trouble);
         if crowded
             && !trouble
-            && let Some(at) = self.lanes.iter().position(Lane::is_down)
+            && let Some(at) = self.slots.iter().position(Slot::is_down)
         {
             self.connect(at);
         }
@@ -252,7 +252,7 @@ impl Pool {
 
     fn connect(&mut self, at: usize) {
         self.crowd.clear();
-        let pause = self.lanes[at].schedule.pause(fastrand::f64());
+        let pause = self.slots[at].schedule.pause(fastrand::f64());
         let (connector, confirmation) = (self.connector.clone(), self.confirmation);
         let window = self.window;
         let mut call = Call::none();
@@ -262,25 +262,25 @@ impl Pool {
             let link = Link::new(stream, confirmation, window, connector.write_timeout);
             Ok(Box::new(link))
         });
-        self.lanes[at].state = State::Connecting(call);
+        self.slots[at].state = State::Connecting(call);
     }
 
     /// When there may be something to do although nothing happens.
     pub(crate) fn wake(&self) -> impl Iterator<Item = Instant> {
-        let lones = self.lanes.iter();
-        let lones = lones.filter_map(|lane| lane.lone_at(self.confirmation));
-        let asks = self.lanes.iter().filter_map(Lane::link);
+        let lones = self.slots.iter();
+        let lones = lones.filter_map(|slot| slot.lone_at(self.confirmation));
+        let asks = self.slots.iter().filter_map(Slot::link);
         let asks = asks.filter_map(Link::ask_at);
         lones.chain(asks).chain(self.crowd.wake())
     }
 
     /// What happens next, and on which connection. Can be dropped and called again.
     pub(crate) async fn next(&mut self) -> (usize, Event) {
-        let (behind, front) = self.lanes.split_at_mut(self.turn);
-        let lanes = front.iter_mut().chain(behind);
-        let (happened, at, _) = select_all(lanes.map(|lane| Box::pin(lane.next()))).await;
-        let at = (self.turn + at) % self.lanes.len();
-        self.turn = (at + 1) % self.lanes.len();
+        let (behind, front) = self.slots.split_at_mut(self.turn);
+        let slots = front.iter_mut().chain(behind);
+        let (happened, at, _) = select_all(slots.map(|slot| Box::pin(slot.next()))).await;
+        let at = (self.turn + at) % self.slots.len();
+        self.turn = (at + 1) % self.slots.len();
         let event = match happened {
             Happened::Attempted(Ok(link)) => self.connected(at, link),
             Happened::Attempted(Err(error)) => self.unreachable(at, error),
@@ -294,57 +294,57 @@ impl Pool {
     fn connected(&mut self, at: usize, link: Box<Link>) -> Event {
         info!(connection = at, "connected");
         self.counters.upstream_connections.add(1);
-        self.lanes[at].progress = false;
-        self.lanes[at].state = State::Up(link);
+        self.slots[at].progress = false;
+        self.slots[at].state = State::Up(link);
         Event::Room
     }
 
     fn unreachable(&mut self, at: usize, error: ConnectError) -> Event {
         self.counters.upstream_failures.add(1);
-        let lane = &mut self.lanes[at];
-        lane.state = State::Down;
-        lane.schedule.ended(schedule::Ended::Unreachable);
+        let slot = &mut self.slots[at];
+        slot.state = State::Down;
+        slot.schedule.ended(schedule::Ended::Unreachable);
         self.last = at;
         let mut rows = Vec::new();
-        if self.lanes.iter().any(|lane| lane.link().is_some()) {
-            rows.extend(self.lanes[at].again.drain(..));
+        if self.slots.iter().any(|slot| slot.link().is_some()) {
+            rows.extend(self.slots[at].again.drain(..));
             rows.iter().for_each(|row| self.spread.left(&row.token));
         }
         Event::Unreachable(error, rows)
     }
 
     fn confirmed(&mut self, at: usize, rows: Vec<Row>) -> Event {
-        let lane = &mut self.lanes[at];
-        lane.progress = true;
-        lane.schedule.progress(rows.len());
+        let slot = &mut self.slots[at];
+        slot.progress = true;
+        slot.schedule.progress(rows.len());
         // It was alone.
-        if let Some(Alone::Sent { .. }) = lane.alone {
-            lane.alone = None;
+        if let Some(Alone::Sent { .. }) = slot.alone {
+            slot.alone = None;
         }
         rows.iter().for_each(|row| self.spread.left(&row.token));
         Event::Confirmed(rows)
     }
 
     fn ended(&mut self, at: usize, end: End) -> Event {
-        let lane = &mut self.lanes[at];
-        let State::Up(link) = mem::replace(&mut lane.state, State::Down) else {
+        let slot = &mut self.slots[at];
+        let State::Up(link) = mem::replace(&mut slot.state, State::Down) else {
             unreachable!("only what is up can end");
         };
         self.last = at;
         let closed = Closed {
             answered: matches!(end, End::Packet(_)),
-            progress: lane.progress,
+            progress: slot.progress,
             in_flight: link.pending_len(),
             survived: link.survived(),
         };
         let has_asked = link.has_asked();
         let outcome = link.finish(&end);
-        let lone = lane.take_lone();
-        let alone = match lane.alone.take() {
+        let lone = slot.take_lone();
+        let alone = match slot.alone.take() {
             Some(Alone::Sent { row, probe }) => Some((row, probe)),
             _ => None,
         };
-        let again: Vec<Row> = lane.again.drain(..).collect();
+        let again: Vec<Row> = slot.again.drain(..).collect();
         let Outcome {
             confirmed,
             rejected,
@@ -391,7 +391,7 @@ impl Pool {
 
     /// A connection is over, and so many notifications came to their end by it.
     pub(crate) fn over(&mut self, at: usize, ended: &Ended, settled: usize) {
-        let schedule = &mut self.lanes[at].schedule;
+        let schedule = &mut self.slots[at].schedule;
         let mut closed = ended.closed;
         if settled > 0 {
             closed.progress = true;
@@ -402,7 +402,7 @@ impl Pool {
 
     /// Ends everything in good order. Returns how many notifications may have been taken without our knowing.
     pub(crate) async fn close(self) -> usize {
-        let links = self.lanes.into_iter().filter_map(|lane| match lane.state {
+        let links = self.slots.into_iter().filter_map(|slot| match slot.state {
             State::Up(link) => Some(link.close()),
             State::Down | State::Connecting(_) => None,
         });

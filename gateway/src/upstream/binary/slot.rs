@@ -13,7 +13,7 @@ use crate::upstream::connect::ConnectError;
 use crate::upstream::schedule::Schedule;
 
 /// One of an app's.
-pub(super) struct Lane {
+pub(super) struct Slot {
     pub(super) state: State,
     pub(super) schedule: Schedule,
     /// To be sent again here, before anything else, in this order.
@@ -48,13 +48,13 @@ pub(crate) struct Lone {
     pub(crate) probe: bool,
 }
 
-/// What happened on a lane.
+/// What happened on a slot.
 pub(super) enum Happened {
     Attempted(Result<Box<Link>, ConnectError>),
     On(Event),
 }
 
-impl Lane {
+impl Slot {
     pub(super) const fn new(schedule: Schedule) -> Self {
         Self {
             state: State::Down,
