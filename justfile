@@ -49,6 +49,10 @@ doc:
 fuzz crate="proto" target="decode" seconds="60":
     tests/fuzz {{crate}} {{target}} {{seconds}}
 
+# Every small change to apns-proto must be noticed by its own tests; `--changed`: in what the last change touched, as CI does. Takes an hour.
+mutants *arguments:
+    tests/mutants {{arguments}}
+
 # A gateway killed at that many random instants over each kind of upstream; `seed` repeats a run.
 soak kills="200" seed="":
     APNS_SOAK_KILLS={{kills}} APNS_SOAK_SEED={{seed}} cargo test -p apns-rig --test soak -- --nocapture

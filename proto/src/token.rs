@@ -77,6 +77,7 @@ mod tests {
         let token = Token::new(&[0x0f, 0x74, 0x47, 0x07, 0xbe, 0xbc][..]);
         assert_eq!(format!("{token} {token:?}"), "0f744707… 0f744707…");
         assert_eq!(token.to_hex(), "0f744707bebc");
+        assert_eq!(token.as_ref(), token.as_bytes());
         assert_eq!(Token::new(&[0xab][..]).to_string(), "ab…");
     }
 }

@@ -159,6 +159,11 @@ mod tests {
     }
 
     #[test]
+    fn expiry_and_priority_print_their_numbers() {
+        assert_eq!(format!("{} {}", Expiry(-1), Priority(10)), "-1 10");
+    }
+
+    #[test]
     fn unassigned_commands_survive_and_print() {
         assert_eq!(Command(77).to_string(), "77 (unassigned)");
         assert_eq!(Command::FRAMED.to_string(), "2 (framed)");

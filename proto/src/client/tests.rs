@@ -65,6 +65,16 @@ fn identifiers_start_at_1_and_are_written_as_command_2() {
 }
 
 #[test]
+fn a_write_that_carried_nothing_new_announces_no_confirmation() {
+    let now = start();
+    let mut session = sent(1, now);
+    session.write_started(now + MS);
+    session.write_finished(now + 2 * MS);
+    assert_eq!(session.confirmed(now + 2 * QUIET), [1]);
+    assert_eq!(session.next_confirmation(), None);
+}
+
+#[test]
 fn what_is_too_long_uses_no_identifier() {
     let mut session = Session::new(QUIET, 100);
     let long = Push {

@@ -352,3 +352,14 @@ fn debug_output_shows_numbers_but_no_payload() {
     );
     assert!(!debug.contains("alert"), "{debug}");
 }
+
+#[test]
+fn commands_topics_and_statuses_print_for_a_log() {
+    assert_eq!(Command::SCOPED_TOKEN.to_string(), "11 (scoped token)");
+    assert_eq!(Command(0xfe).to_string(), "fe (unassigned)");
+    assert_eq!(Status::APP_GONE.to_string(), "3");
+    assert_eq!(
+        format!("{} {:?}", topic(), topic()),
+        format!("{TOPIC} {TOPIC}")
+    );
+}

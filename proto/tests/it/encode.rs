@@ -192,3 +192,17 @@ fn a_write_of_feedback_never_splits_a_tuple_over_two_records() {
     );
     assert!(tuple(65_536).encode(&mut BytesMut::new()).is_err());
 }
+
+#[test]
+fn debug_output_of_a_push_holds_neither_payload_nor_token() {
+    let push = Push {
+        token: &hex(TOKEN),
+        payload: br#"{"aps":{"alert":"hi"}}"#,
+        expiry: Some(Expiry(7)),
+        priority: None,
+    };
+    assert_eq!(
+        format!("{push:?}"),
+        "Push { token: <32 bytes>, payload: <22 bytes>, expiry: Some(Expiry(7)), priority: None }"
+    );
+}
