@@ -30,6 +30,7 @@ use crate::pool::Pool;
 mod app;
 mod cells;
 mod event;
+mod lenient;
 mod memory;
 mod payload;
 mod present;

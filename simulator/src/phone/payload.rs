@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use serde_json_borrow::{ObjectAsVec as Object, Value};
+use serde::Deserialize;
+use serde::de::{MapAccess, SeqAccess};
+
+use super::lenient::{Lenient, Value, pass_over, value};
 
 /// A payload as a phone understands it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,94 +62,221 @@ impl Payload {
     /// When a phone could do nothing with it: no JSON object, or one without an `aps` dictionary. APNs itself takes such a payload, since it never
     /// looks inside.
     pub fn parse(json: &[u8]) -> Result<Self, Unreadable> {
-        let value =
-            serde_json::from_slice(json).map_err(|error| Unreadable::NotJson(error.to_string()))?;
-        let Value::Object(object) = value else {
-            return Err(Unreadable::NotAnObject);
-        };
-        match member(&object, "aps") {
-            Some(Value::Object(aps)) => Ok(Self::App(Aps::read(aps))),
-            None if member(&object, "mdm").is_some() => Ok(Self::DeviceManagement),
-            _ => Err(Unreadable::NoAps),
+        let json = str::from_utf8(json).map_err(|error| Unreadable::NotJson(error.to_string()))?;
+        let Lenient(root) =
+            serde_json::from_str(json).map_err(|error| Unreadable::NotJson(error.to_string()))?;
+        match root {
+            Root::Other => Err(Unreadable::NotAnObject),
+            Root::Object {
+                aps: Some(Some(aps)),
+                ..
+            } => Ok(Self::App(aps)),
+            Root::Object {
+                aps: None,
+                mdm: true,
+            } => Ok(Self::DeviceManagement),
+            Root::Object { .. } => Err(Unreadable::NoAps),
         }
     }
 }
 
-impl Aps {
-    fn read(aps: &Object<'_>) -> Self {
-        Self {
-            alert: member(aps, "alert").and_then(Alert::read),
-            // A badge that is a string or negative is passed over, as iOS does.
-            badge: member(aps, "badge")
-                .and_then(Value::as_u64)
-                .and_then(|badge| u32::try_from(badge).ok()),
-            sound: member(aps, "sound").and_then(sound),
-            content_available: match member(aps, "content-available") {
-                Some(Value::Number(number)) => number.as_i64() == Some(1),
-                Some(Value::Bool(yes)) => *yes,
-                _ => false,
-            },
+/// The whole payload.
+#[derive(Default)]
+enum Root {
+    #[default]
+    Other,
+    Object {
+        /// What `aps` is, if it is there; `Some(None)` where that is no dictionary.
+        aps: Option<Option<Aps>>,
+        mdm: bool,
+    },
+}
+
+impl Value for Root {
+    fn object<'de, M: MapAccess<'de>>(mut members: M) -> Result<Self, M::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Member {
+            Aps,
+            Mdm,
+            #[serde(other)]
+            Other,
         }
+        let (mut aps, mut mdm) = (None, false);
+        while let Some(member) = members.next_key()? {
+            match member {
+                Member::Aps => aps = Some(value(&mut members)?),
+                Member::Mdm => mdm = pass_over(&mut members).map(|()| true)?,
+                Member::Other => pass_over(&mut members)?,
+            }
+        }
+        Ok(Self::Object { aps, mdm })
     }
 }
 
-impl Alert {
-    /// `None` when there is no text in it.
-    fn read(value: &Value<'_>) -> Option<Self> {
-        let alert = match value {
-            Value::Str(body) => Self {
-                body: text(body),
-                ..Self::default()
-            },
-            Value::Object(alert) => Self {
-                title: line(alert, "title", "title-loc-key", "title-loc-args"),
-                subtitle: line(alert, "subtitle", "subtitle-loc-key", "subtitle-loc-args"),
-                body: line(alert, "body", "loc-key", "loc-args"),
-            },
-            _ => return None,
+impl Value for Option<Aps> {
+    fn object<'de, M: MapAccess<'de>>(mut members: M) -> Result<Self, M::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        enum Member {
+            Alert,
+            Badge,
+            Sound,
+            ContentAvailable,
+            #[serde(other)]
+            Other,
+        }
+        let mut aps = Aps::default();
+        while let Some(member) = members.next_key()? {
+            match member {
+                Member::Alert => aps.alert = value(&mut members)?,
+                Member::Badge => aps.badge = value(&mut members)?,
+                Member::Sound => Sound(aps.sound) = value(&mut members)?,
+                Member::ContentAvailable => Flag(aps.content_available) = value(&mut members)?,
+                Member::Other => pass_over(&mut members)?,
+            }
+        }
+        Ok(Some(aps))
+    }
+}
+
+/// `None` when there is no text in it.
+impl Value for Option<Alert> {
+    fn text(body: &str) -> Self {
+        let body = text(Some(body.to_owned()))?;
+        Some(Alert {
+            body: Some(body),
+            ..Alert::default()
+        })
+    }
+
+    fn object<'de, M: MapAccess<'de>>(mut members: M) -> Result<Self, M::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        enum Member {
+            Title,
+            TitleLocKey,
+            TitleLocArgs,
+            Subtitle,
+            SubtitleLocKey,
+            SubtitleLocArgs,
+            Body,
+            LocKey,
+            LocArgs,
+            #[serde(other)]
+            Other,
+        }
+        let (mut title, mut subtitle, mut body): (Line, Line, Line) = Default::default();
+        while let Some(member) = members.next_key()? {
+            match member {
+                Member::Title => title.plain = value(&mut members)?,
+                Member::TitleLocKey => title.key = value(&mut members)?,
+                Member::TitleLocArgs => title.arguments = value(&mut members)?,
+                Member::Subtitle => subtitle.plain = value(&mut members)?,
+                Member::SubtitleLocKey => subtitle.key = value(&mut members)?,
+                Member::SubtitleLocArgs => subtitle.arguments = value(&mut members)?,
+                Member::Body => body.plain = value(&mut members)?,
+                Member::LocKey => body.key = value(&mut members)?,
+                Member::LocArgs => body.arguments = value(&mut members)?,
+                Member::Other => pass_over(&mut members)?,
+            }
+        }
+        let alert = Alert {
+            title: title.text(),
+            subtitle: subtitle.text(),
+            body: body.text(),
         };
-        (alert != Self::default()).then_some(alert)
+        Ok((alert != Alert::default()).then_some(alert))
     }
 }
 
-/// What a key stands for: the last time it is there, as Foundation reads it.
-fn member<'a, 'json>(object: &'a Object<'json>, key: &str) -> Option<&'a Value<'json>> {
-    let mut members = object.as_vec().iter().rev();
-    members
-        .find(|(name, _)| *name == key)
-        .map(|(_, value)| value)
+/// What an alert says about one of its lines.
+#[derive(Default)]
+struct Line {
+    plain: Option<String>,
+    key: Option<String>,
+    arguments: Vec<String>,
 }
 
-/// A plain text, or where there is none, a localised string.
-fn line(alert: &Object<'_>, plain: &str, key: &str, arguments: &str) -> Option<String> {
-    if let Some(plain) = member(alert, plain).and_then(Value::as_str).and_then(text) {
-        return Some(plain);
+impl Line {
+    /// The plain text, or where there is none, a localised string.
+    fn text(self) -> Option<String> {
+        text(self.plain).or_else(|| text(Some(localised(&self.key?, &self.arguments))))
     }
-    let key = member(alert, key).and_then(Value::as_str)?;
-    let arguments: Vec<String> = match member(alert, arguments) {
-        Some(Value::Array(arguments)) => arguments.iter().map(argument).collect(),
-        _ => Vec::new(),
-    };
-    text(&localised(key, &arguments))
 }
 
-fn text(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
-fn argument(value: &Value<'_>) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+/// A badge; one that is a string or negative is passed over, as iOS does.
+impl Value for Option<u32> {
+    fn number(number: u64) -> Self {
+        number.try_into().ok()
+    }
 }
 
 /// A sound's file name; the dictionary form carries it as `name`.
-fn sound(value: &Value<'_>) -> Option<String> {
-    match value {
-        Value::Str(name) => text(name),
-        Value::Object(sound) => member(sound, "name").and_then(Value::as_str).and_then(text),
-        _ => None,
+#[derive(Default)]
+struct Sound(Option<String>);
+
+impl Value for Sound {
+    fn text(name: &str) -> Self {
+        Self(text(Some(name.to_owned())))
     }
+
+    fn object<'de, M: MapAccess<'de>>(mut members: M) -> Result<Self, M::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Member {
+            Name,
+            #[serde(other)]
+            Other,
+        }
+        let mut name = None;
+        while let Some(member) = members.next_key()? {
+            match member {
+                Member::Name => name = value(&mut members)?,
+                Member::Other => pass_over(&mut members)?,
+            }
+        }
+        Ok(Self(text(name)))
+    }
+}
+
+/// 1 or true.
+#[derive(Default)]
+struct Flag(bool);
+
+impl Value for Flag {
+    fn number(number: u64) -> Self {
+        Self(number == 1)
+    }
+
+    fn boolean(yes: bool) -> Self {
+        Self(yes)
+    }
+}
+
+impl Value for Option<String> {
+    fn text(text: &str) -> Self {
+        Some(text.to_owned())
+    }
+}
+
+/// Arguments of a localised string, each as it is shown.
+impl Value for Vec<String> {
+    fn array<'de, S: SeqAccess<'de>>(mut elements: S) -> Result<Self, S::Error> {
+        let mut arguments = Self::new();
+        while let Some(argument) = elements.next_element()? {
+            arguments.push(match argument {
+                serde_json::Value::String(text) => text,
+                other => other.to_string(),
+            });
+        }
+        Ok(arguments)
+    }
+}
+
+/// An empty text is none.
+fn text(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
 }
 
 /// What iOS shows for a key that the app has no string for: the key itself as the format, `%@` and `%1$@` filled in. This phone has no app's strings
@@ -236,6 +366,22 @@ mod tests {
             read.alert.and_then(|alert| alert.body).as_deref(),
             Some("yes")
         );
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_spoils_nothing_around_it() {
+        let read = aps(
+            r#"{"x":[1,{"y":null}],"aps":{"badge":{},"sound":{"name":[]},"z":-1.5e3,"alert":{"title":7,"body":"b","loc-args":"no"}}}"#,
+        );
+        let alert = Alert {
+            body: Some("b".to_owned()),
+            ..Alert::default()
+        };
+        let expected = Aps {
+            alert: Some(alert),
+            ..Aps::default()
+        };
+        assert_eq!(read, expected);
     }
 
     #[test]
