@@ -1,6 +1,7 @@
 //! A decoded notification.
 
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -35,6 +36,18 @@ impl Notification {
     pub fn answer_identifier(&self) -> Option<Identifier> {
         answer_identifier(self.command, self.identifier)
     }
+
+    /// Where in the frame the payload is; `None` when it is no slice of it.
+    #[must_use]
+    pub fn payload_range(&self) -> Option<Range<usize>> {
+        let start = self
+            .payload
+            .as_ptr()
+            .addr()
+            .checked_sub(self.frame.as_ptr().addr())?;
+        let end = start.checked_add(self.payload.len())?;
+        (end <= self.frame.len()).then_some(start..end)
+    }
 }
 
 impl fmt::Debug for Notification {
@@ -58,5 +71,27 @@ pub(crate) fn answer_identifier(
     match command {
         Command::ENHANCED | Command::FRAMED => Some(identifier.unwrap_or(Identifier::ZERO)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_payload_is_found_in_its_frame_and_not_elsewhere() {
+        let frame = Bytes::from_static(b"frame{}");
+        let mut notification = Notification {
+            command: Command::SIMPLE,
+            identifier: None,
+            expiry: None,
+            priority: None,
+            token: Token::new([0; 32]),
+            payload: frame.slice(5..),
+            frame,
+        };
+        assert_eq!(notification.payload_range(), Some(5..7));
+        notification.payload = Bytes::copy_from_slice(b"{}");
+        assert_eq!(notification.payload_range(), None);
     }
 }

@@ -17,7 +17,7 @@ use apns_net::credentials::Identity;
 use apns_net::tls::{Roots, TlsError, client_config};
 use apns_proto::Token;
 use apns_proto::courier::{self, Message};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, watch};
@@ -350,7 +350,7 @@ impl Driver {
         while let Some(frame) = courier::decode(input).map_err(io::Error::other)? {
             let message = Message::try_from(frame).map_err(io::Error::other)?;
             debug!(?message, "hears");
-            messages.push(message);
+            messages.push(detached(message));
         }
         for message in &messages {
             transcript.hears(message, &self.stop).await;
@@ -395,6 +395,21 @@ impl Driver {
             }
         }
     }
+}
+
+/// The phone keeps what a notification carries: copies, or they would pin the read buffer.
+fn detached(mut message: Message) -> Message {
+    if let Message::Notification {
+        payload,
+        collapse_id,
+        ..
+    } = &mut message
+    {
+        for kept in collapse_id.iter_mut().chain([payload]) {
+            *kept = Bytes::copy_from_slice(kept);
+        }
+    }
+    message
 }
 
 /// Writes what is left, acknowledgements above all, and hangs up.

@@ -93,6 +93,7 @@ impl Phones {
         }
         let name = phone.shared_name();
         phone.share(&mut self.bundles);
+        phone.unwatched();
         let at = self.phones.insert(VirtualPhone::new(phone, environment));
         self.pump(now, world, at).inspect_err(|_| {
             self.phones.remove(at);
@@ -156,7 +157,6 @@ impl Phones {
         };
         let before = phone.connection();
         let pumped = phone.pump(now, world);
-        // Of a virtual phone's own events the others are in its history and on its lock screen.
         let events = phone.phone.take_events();
         if let Some(registry) = self.backend.registry(phone.environment()) {
             for event in events {

@@ -40,34 +40,29 @@ pub(crate) struct Shared {
     stop: CancellationToken,
 }
 
+/// The world and who lives beside it, under the lock.
 #[derive(Debug)]
-struct Inner {
-    world: World,
-    phones: Phones,
+pub(crate) struct Inner {
+    pub(crate) world: World,
+    pub(crate) phones: Phones,
     clock: Clock,
     couriers: FxHashMap<ConnectionId, Arc<Notify>>,
+    /// Some phone has room again, and nobody has been told.
+    room: bool,
     /// The newest event that is in the log.
     logged: u64,
 }
 
 impl Inner {
-    /// Wakes whom something concerns; whether some phone has room again.
-    fn wake(&mut self, now: SystemTime) -> bool {
-        let mut room = false;
-        loop {
-            let wakes = self.world.take_wakes();
-            if wakes.is_empty() {
-                return room;
-            }
-            for wake in wakes {
-                match wake {
-                    Wake::Courier(connection) => match self.couriers.get(&connection) {
-                        Some(courier) => courier.notify_one(),
-                        // A virtual phone answers at once, which may wake others.
-                        None => self.phones.wake(now, &mut self.world, connection),
-                    },
-                    Wake::Room(_) => room = true,
-                }
+    /// Wakes whom something concerns: a virtual phone answers at once, so that never more than one notification is on its way to it.
+    pub(crate) fn wake(&mut self, now: SystemTime) {
+        while let Some(wake) = self.world.next_wake() {
+            match wake {
+                Wake::Courier(connection) => match self.couriers.get(&connection) {
+                    Some(courier) => courier.notify_one(),
+                    None => self.phones.wake(now, &mut self.world, connection),
+                },
+                Wake::Room(_) => self.room = true,
             }
         }
     }
@@ -89,6 +84,7 @@ impl Shared {
                 phones: Phones::new(backend),
                 clock: Clock::default(),
                 couriers: FxHashMap::default(),
+                room: false,
             }),
             inbox: Mutex::default(),
             room: watch::Sender::new(()),
@@ -116,7 +112,7 @@ impl Shared {
 
     /// Shows the world a batch, whole under one lock, and wakes whom that concerns. `now` is the project's.
     pub(crate) fn with<T>(&self, batch: impl FnOnce(&mut World, SystemTime) -> T) -> T {
-        self.with_phones(|world, _, now| batch(world, now))
+        self.with_all(|all, now| batch(&mut all.world, now))
     }
 
     /// The same, with the virtual phones that live beside the world.
@@ -124,11 +120,17 @@ impl Shared {
         &self,
         batch: impl FnOnce(&mut World, &mut Phones, SystemTime) -> T,
     ) -> T {
+        self.with_all(|all, now| batch(&mut all.world, &mut all.phones, now))
+    }
+
+    /// The same, for a batch that [wakes](Inner::wake) by itself now and then.
+    pub(crate) fn with_all<T>(&self, batch: impl FnOnce(&mut Inner, SystemTime) -> T) -> T {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let now = inner.clock.now(SystemTime::now());
-        let done = batch(&mut inner.world, &mut inner.phones, now);
-        let room = inner.wake(now);
+        let done = batch(inner, now);
+        inner.wake(now);
+        let room = std::mem::take(&mut inner.room);
         let (newest, logged) = (inner.world.newest_event(), inner.logged);
         let happened = if newest > logged && enabled!(Level::DEBUG) {
             inner.world.events(logged, usize::MAX).events

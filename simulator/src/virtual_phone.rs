@@ -8,9 +8,6 @@ use crate::event::{DeviceId, Offline};
 use crate::phone::Phone;
 use crate::world::{ConnectionId, DeviceRefused, World};
 
-/// Messages moved at a time, each way.
-const BATCH: usize = 256;
-
 /// A phone and its place in a world.
 #[derive(Debug)]
 pub struct VirtualPhone {
@@ -73,13 +70,14 @@ impl VirtualPhone {
         let Some(connection) = self.connection else {
             return false;
         };
-        let outbox = world.outbox(connection, BATCH);
-        let heard = !outbox.messages.is_empty() || outbox.close;
-        for message in outbox.messages {
+        let mut heard = false;
+        while let Some(message) = world.next_message(connection) {
             self.phone.receive(now, message);
+            heard = true;
         }
-        if outbox.close {
+        if world.hangs_up(connection) {
             self.drop_line(now, world);
+            heard = true;
         }
         heard
     }

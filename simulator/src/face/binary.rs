@@ -201,9 +201,9 @@ impl Connection {
             ..
         } = self;
         let received_at = now();
-        let (next, gave_up) = shared.with(|world, now| {
+        let (next, gave_up) = shared.with_all(|all, now| {
             let mut judge = Judge {
-                world,
+                all,
                 now,
                 provider,
                 connection: *number,

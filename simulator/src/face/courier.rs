@@ -23,8 +23,6 @@ use crate::world::{ConnectionId, CourierFault, World};
 
 /// Messages are gathered up to this before they are written.
 const WRITE_LEN: usize = 16 * 1024;
-/// Messages taken from the outbox at a time.
-const TAKE_MAX: usize = 16;
 
 /// Serves one phone until it closes, breaks the rules, takes nothing any more, or connects anew.
 pub(crate) async fn serve(door: Door, accepted: Accepted) {
@@ -202,19 +200,16 @@ impl Connection {
     /// Encodes what the world has for this phone, up to a write's worth.
     fn take(&self, world: &mut World, output: &mut BytesMut) -> Result<Outbox, Ended> {
         while output.len() < WRITE_LEN {
-            let taken = world.outbox(self.id, TAKE_MAX);
-            let empty = taken.messages.is_empty();
-            for message in taken.messages {
-                let carries = matches!(message, Message::Notification { .. });
-                self.presence.carried(u64::from(carries));
-                message.encode(output).map_err(io::Error::other)?;
-            }
-            if taken.close {
-                return Ok(Outbox::Closed);
-            }
-            if empty {
-                return Ok(Outbox::Empty);
-            }
+            let Some(message) = world.next_message(self.id) else {
+                return Ok(if world.hangs_up(self.id) {
+                    Outbox::Closed
+                } else {
+                    Outbox::Empty
+                });
+            };
+            let carries = matches!(message, Message::Notification { .. });
+            self.presence.carried(u64::from(carries));
+            message.encode(output).map_err(io::Error::other)?;
         }
         Ok(Outbox::Filled)
     }

@@ -31,6 +31,10 @@ impl Memory {
         if self.history.len() == HISTORY_MAX {
             self.history.pop_front();
         }
+        // Most phones receive little: the first has room for itself alone.
+        if self.history.is_empty() {
+            self.history.reserve_exact(1);
+        }
         self.history.push_back(received);
     }
 }

@@ -63,6 +63,8 @@ pub struct Phone {
     airplane: bool,
     link: Link,
     wanted: bool,
+    /// Somebody may want to know what its notifications do to it.
+    watched: bool,
     /// None before the first notification.
     memory: Option<Box<Memory>>,
     events: event::Log,
@@ -118,6 +120,7 @@ impl Phone {
             airplane: false,
             link: Link::Down,
             wanted: false,
+            watched: true,
             memory: None,
             events: event::Log::default(),
         }
@@ -345,6 +348,11 @@ impl Phone {
         self.name.clone()
     }
 
+    /// From now on its notifications leave no events: they are in its history and on its lock screen.
+    pub(crate) const fn unwatched(&mut self) {
+        self.watched = false;
+    }
+
     /// Holds in common with other phones what their apps have in common.
     pub(crate) fn share(&mut self, bundles: &mut Pool<Bundle>) {
         for app in &mut self.apps {
@@ -418,6 +426,13 @@ impl Phone {
 
     fn memory(&self) -> &Memory {
         self.memory.as_deref().unwrap_or(&BLANK)
+    }
+
+    /// Something that a notification did.
+    fn happened(&mut self, event: impl FnOnce() -> PhoneEvent) {
+        if self.watched {
+            self.events.push(event());
+        }
     }
 
     fn take_acks(&mut self) -> Vec<Message> {

@@ -16,7 +16,7 @@ use super::{Keepalive, Link, Phone};
 use crate::provider_api::PushType;
 
 impl Phone {
-    /// A message arrived. On a connection that is not wanted any more nothing is taken: what is not acknowledged is not lost [C-17].
+    /// A message arrived. What a notification carries is kept as it is, and so must not be a slice of a large buffer. On a connection that is not wanted any more nothing is taken: what is not acknowledged is not lost [C-17].
     pub fn receive(&mut self, now: SystemTime, message: Message) {
         match (self.link, message) {
             (Link::Connecting { hello: false }, Message::ConnectAck { status, token }) => {
@@ -36,9 +36,6 @@ impl Phone {
                 },
             ) => {
                 let stored = storage.is_some_and(|flags| flags != 0);
-                // Kept in the history: a copy, or a note would pin the read buffer it came in.
-                let payload = Bytes::copy_from_slice(&payload);
-                let collapse_id = collapse_id.map(|id| Bytes::copy_from_slice(&id));
                 self.notified(Arrival {
                     at: now,
                     token,
@@ -142,7 +139,7 @@ impl Phone {
             status,
         });
         let Some(app) = app else {
-            self.events.push(PhoneEvent::AppGone {
+            self.happened(|| PhoneEvent::AppGone {
                 token: arrival.token.clone(),
             });
             self.remember(None, Outcome::AppGone, arrival);
@@ -153,7 +150,7 @@ impl Phone {
             let outcome = self.show(app, &arrival);
             self.remember(Some(topic), outcome, arrival);
         } else {
-            self.events.push(PhoneEvent::ArrivedTwice { topic });
+            self.happened(|| PhoneEvent::ArrivedTwice { topic });
         }
     }
 
@@ -164,8 +161,7 @@ impl Phone {
         let aps = match Payload::parse(&arrival.payload) {
             Ok(Payload::App(aps)) => aps,
             Ok(Payload::DeviceManagement) => {
-                self.events
-                    .push(PhoneEvent::DeviceManagementWoken { topic });
+                self.happened(|| PhoneEvent::DeviceManagementWoken { topic });
                 return Outcome::DeviceManagement;
             }
             Err(error) => return self.not_shown(topic, NotShown::Unreadable(error)),
@@ -175,7 +171,7 @@ impl Phone {
             return self.not_shown(topic, why);
         }
         if presentation.delegate {
-            self.events.push(PhoneEvent::HandedToDelegate {
+            self.happened(|| PhoneEvent::HandedToDelegate {
                 topic,
                 payload: arrival.payload.clone(),
             });
@@ -183,21 +179,25 @@ impl Phone {
         }
         let mut outcome = Outcome::WokenInBackground;
         if let Some(alert) = presentation.alert {
-            let screen = &mut self.memory.get_or_insert_default().screen;
+            let memory = self.memory.get_or_insert_default();
             let note = Note {
-                number: screen.next_number(),
+                number: memory.screen.next_number(),
                 at: arrival.at,
                 topic: topic.clone(),
                 app: name,
                 alert,
             };
-            self.events.push(PhoneEvent::Shown(note.clone()));
-            screen.add(note, arrival.payload.clone(), arrival.collapse_id.clone());
+            if self.watched {
+                self.events.push(PhoneEvent::Shown(note.clone()));
+            }
+            memory
+                .screen
+                .add(note, arrival.payload.clone(), arrival.collapse_id.clone());
             outcome = Outcome::Shown;
         }
         if let Some(badge) = presentation.badge {
             if std::mem::replace(&mut self.apps[app].badge, badge) != badge {
-                self.events.push(PhoneEvent::BadgeChanged {
+                self.happened(|| PhoneEvent::BadgeChanged {
                     topic: topic.clone(),
                     badge,
                 });
@@ -205,14 +205,14 @@ impl Phone {
             outcome = Outcome::Shown;
         }
         if let Some(sound) = presentation.sound {
-            self.events.push(PhoneEvent::SoundPlayed {
+            self.happened(|| PhoneEvent::SoundPlayed {
                 topic: topic.clone(),
                 sound,
             });
             outcome = Outcome::Shown;
         }
         if presentation.wake {
-            self.events.push(PhoneEvent::WokenInBackground {
+            self.happened(|| PhoneEvent::WokenInBackground {
                 topic,
                 payload: arrival.payload.clone(),
             });
@@ -221,7 +221,7 @@ impl Phone {
     }
 
     fn not_shown(&mut self, topic: Arc<str>, why: NotShown) -> Outcome {
-        self.events.push(PhoneEvent::NotShown {
+        self.happened(|| PhoneEvent::NotShown {
             topic,
             why: why.clone(),
         });

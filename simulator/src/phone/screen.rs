@@ -70,6 +70,10 @@ impl LockScreen {
         if self.notes.len() == NOTES_MAX {
             self.notes.pop_front();
         }
+        // Most screens show little: the first has room for itself alone.
+        if self.notes.is_empty() {
+            self.notes.reserve_exact(1);
+        }
         self.notes.push_back(Kept {
             note,
             payload,

@@ -41,15 +41,6 @@ pub enum CourierFault {
     ServerMessage,
 }
 
-/// What is to be written on a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outbox {
-    /// In this order.
-    pub messages: Vec<Message>,
-    /// Hang up after writing them.
-    pub close: bool,
-}
-
 impl World {
     /// A phone's TLS connection stands. `pin` is its certificate's: a phone is known by it.
     ///
@@ -117,7 +108,7 @@ impl World {
             || self.dialling.contains(&connection)
     }
 
-    /// A phone says something. What there is to answer is in its [`outbox`](Self::outbox) then.
+    /// A phone says something. What there is to answer is the [next message](Self::next_message) then.
     ///
     /// # Errors
     ///
@@ -148,18 +139,20 @@ impl World {
         said
     }
 
-    /// What is to be written on a connection, at most `max` messages, and whether that is the end of it.
-    pub fn outbox(&mut self, connection: ConnectionId, max: usize) -> Outbox {
-        match self.device_mut(connection.device).line_mut(connection) {
-            Some(line) => Outbox {
-                messages: line.take(max),
-                close: line.closing && line.is_drained(),
-            },
+    /// What is to be written on a connection next. When there is nothing, ask whether that [was all](Self::hangs_up).
+    pub fn next_message(&mut self, connection: ConnectionId) -> Option<Message> {
+        let line = self.devices[connection.device.index()].line_mut(connection)?;
+        line.next_message(&mut self.spare)
+    }
+
+    /// Whether a connection on which there is nothing to write is to be closed.
+    #[must_use]
+    pub fn hangs_up(&self, connection: ConnectionId) -> bool {
+        let line = self.device(connection.device).line.as_ref();
+        match line.filter(|line| line.connection == connection) {
+            Some(line) => line.closing && line.is_drained(),
             // Before Connect there is nothing to say; a connection given up is to be closed.
-            None => Outbox {
-                messages: Vec::new(),
-                close: !self.dialling.contains(&connection),
-            },
+            None => !self.dialling.contains(&connection),
         }
     }
 
@@ -250,8 +243,8 @@ impl World {
     }
 
     fn say(&mut self, id: DeviceId, message: Message) {
-        if let Some(line) = &mut self.device_mut(id).line {
-            line.say(message);
+        if let Some(line) = &mut self.devices[id.index()].line {
+            line.say(message, &mut self.spare);
             self.wake_courier(id);
         }
     }
@@ -328,7 +321,7 @@ impl World {
         let len = items.len();
         for (n, mut item) in items.into_iter().enumerate() {
             item.storage = Some(if n + 1 == len { 2 } else { 1 });
-            self.device_mut(id).queue(item);
+            self.devices[id.index()].queue(item, &mut self.spare);
         }
         len
     }
@@ -456,9 +449,9 @@ impl World {
         status: Status,
     ) -> Result<(), CourierFault> {
         let device = self.device(id).public();
-        let line = self.device_mut(id).line.as_mut();
+        let line = self.devices[id.index()].line.as_mut();
         let item = line
-            .and_then(|line| line.acknowledged(sent))
+            .and_then(|line| line.acknowledged(sent, &mut self.spare))
             .ok_or(CourierFault::NotSent(sent))?;
         self.wake_waiting(id);
         match status {

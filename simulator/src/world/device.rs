@@ -49,6 +49,10 @@ pub(super) struct Line {
     pub(super) closing: bool,
 }
 
+/// Queues that were emptied last, for whoever needs some next.
+#[derive(Debug, Default)]
+pub(super) struct Spare(Option<Box<Queues>>);
+
 /// What a connection has to carry.
 #[derive(Debug, Default)]
 struct Queues {
@@ -147,9 +151,9 @@ impl DeviceEntry {
     }
 
     /// Puts a notification on its way. Nothing happens on a phone that is offline.
-    pub(super) fn queue(&mut self, item: Item) {
+    pub(super) fn queue(&mut self, item: Item, spare: &mut Spare) {
         if let Some(line) = &mut self.line {
-            let queues = line.queues.get_or_insert_default();
+            let queues = line.queues(spare);
             queues.out.push_back(Out::Item(item));
             queues.out_items += 1;
         }
@@ -171,31 +175,31 @@ impl Line {
         queues.map_or(0, |queues| queues.out_items + queues.unacknowledged.len())
     }
 
-    pub(super) fn say(&mut self, message: Message) {
-        let queues = self.queues.get_or_insert_default();
+    fn queues(&mut self, Spare(spare): &mut Spare) -> &mut Queues {
+        self.queues
+            .get_or_insert_with(|| spare.take().unwrap_or_default())
+    }
+
+    pub(super) fn say(&mut self, message: Message, spare: &mut Spare) {
+        let queues = self.queues(spare);
         queues.out.push_back(Out::Says(message));
     }
 
-    /// What is to be written, at most `max`; notifications among it wait for their acknowledgement from now on.
-    pub(super) fn take(&mut self, max: usize) -> Vec<Message> {
-        let Some(queues) = &mut self.queues else {
-            return Vec::new();
-        };
-        let len = queues.out.len().min(max);
-        let mut messages = Vec::with_capacity(len);
-        for out in queues.out.drain(..len) {
-            messages.push(match out {
-                Out::Says(message) => message,
-                Out::Item(item) => {
-                    let message = item.message();
-                    queues.out_items -= 1;
-                    queues.unacknowledged.push_back(item);
-                    message
-                }
-            });
+    /// What is to be written next. A notification waits for its acknowledgement from now on.
+    pub(super) fn next_message(&mut self, spare: &mut Spare) -> Option<Message> {
+        let queues = self.queues.as_mut()?;
+        match queues.out.pop_front()? {
+            Out::Says(message) => {
+                self.give_back(spare);
+                Some(message)
+            }
+            Out::Item(item) => {
+                let message = item.message();
+                queues.out_items -= 1;
+                queues.unacknowledged.push_back(item);
+                Some(message)
+            }
         }
-        self.give_back();
-        messages
     }
 
     /// Answers that have not been written.
@@ -210,18 +214,20 @@ impl Line {
     }
 
     /// The notification an acknowledgement means. Phones acknowledge in order, so it is at the front.
-    pub(super) fn acknowledged(&mut self, id: [u8; 4]) -> Option<Item> {
+    pub(super) fn acknowledged(&mut self, id: [u8; 4], spare: &mut Spare) -> Option<Item> {
         let waiting = &mut self.queues.as_mut()?.unacknowledged;
         let at = waiting.iter().position(|item| item.id == id)?;
         let item = waiting.remove(at);
-        self.give_back();
+        self.give_back(spare);
         item
     }
 
-    fn give_back(&mut self) {
+    fn give_back(&mut self, Spare(spare): &mut Spare) {
         let empty =
             |queues: &mut Box<Queues>| queues.out.is_empty() && queues.unacknowledged.is_empty();
-        self.queues.take_if(empty);
+        if let Some(emptied) = self.queues.take_if(empty) {
+            *spare = Some(emptied);
+        }
     }
 
     /// Everything that was on its way, oldest first.

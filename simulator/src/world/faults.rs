@@ -70,7 +70,10 @@ impl World {
             token: Some(notification.token.as_bytes()),
             payload: Some(&notification.payload),
         };
-        self.inject(now, &facts, || Some(request(provider, notification)))
+        self.inject(now, &facts, || {
+            let (request, _) = request(provider, notification);
+            Some(request)
+        })
     }
 
     /// What is to go wrong with a push of the HTTP/2 API, on this stream, that is in order as far as can be told without knowing any phone.
@@ -94,7 +97,7 @@ impl World {
         let Injection { fault, action } = self.faults.judge(&facts)?;
         let action = action.on_stream(stream);
         let injection = Injection { fault, action };
-        let request = posted(environment, id, push);
+        let (request, _) = posted(environment, id, push);
         self.injected(now, &facts, injection.clone(), Some(request));
         Some(injection)
     }

@@ -24,20 +24,22 @@ impl World {
         let found = self.find(token, topic, environment).ok()?;
         let priority = Priority::IMMEDIATE;
         let content = Content {
-            payload: &payload,
             expiry: None,
             priority: Some(priority),
             push_type: None,
             collapse_id: None,
         };
-        let request = || Request {
-            topic: topic.into(),
-            environment,
-            token: Some(token.clone()),
-            sent: Sent::File {
-                payload: payload.clone(),
-                priority,
-            },
+        let request = || {
+            let request = Request {
+                topic: topic.into(),
+                environment,
+                token: Some(token.clone()),
+                sent: Sent::File {
+                    payload: payload.clone(),
+                    priority,
+                },
+            };
+            (request, payload)
         };
         match self.deliver(now, found, content, request) {
             Delivered::Done => Some(self.newest_event()),

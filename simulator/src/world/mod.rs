@@ -8,9 +8,9 @@
 //!            malformed / discarded             → recorded, nothing else
 //!            post(now, environment, id, push)  → the same over HTTP/2; refuse → recorded, nothing else
 //! feedback   feedback(provider) → write it, wait for the close → feedback_read(now, provider, snapshot)
-//! courier    connect(now, …) → ConnectionId; receive(now, connection, message); outbox(connection, max) → write it;
-//!            disconnect(now, connection, why) when the socket is gone
-//! after each call   take_wakes(): whose outbox has filled, which phone has room again
+//! courier    connect(now, …) → ConnectionId; receive(now, connection, message); next_message(connection) → write it;
+//!            hangs_up(connection) → so does the face; disconnect(now, connection, why) when the socket is gone
+//! after each call   next_wake(): whose outbox has filled, which phone has room again
 //! ```
 
 mod courier;
@@ -25,7 +25,7 @@ mod registrations;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -35,9 +35,9 @@ use apns_proto::{Expiry, Malformed, Notification, Priority, Status, Token};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
-pub use self::courier::{CourierFault, DeviceRefused, Outbox};
+pub use self::courier::{CourierFault, DeviceRefused};
 use self::credentials::Credentials;
-use self::device::{DeviceEntry, Item};
+use self::device::{DeviceEntry, Item, Spare};
 use self::feedback::Lists;
 pub use self::feedback::Snapshot;
 pub use self::look::Registered;
@@ -168,6 +168,7 @@ pub struct World {
     knobs: Knobs,
     rng: fastrand::Rng,
     devices: Vec<DeviceEntry>,
+    spare: Spare,
     /// By certificate and environment: production and sandbox are two worlds that share a phone's hardware.
     by_certificate: HashMap<(apns_net::credentials::Pin, Environment), DeviceId>,
     /// Connections on which Connect has not come yet; the others are on their phones' lines.
@@ -181,7 +182,7 @@ pub struct World {
     faults: Faults,
     credentials: Credentials,
     events: Events,
-    wakes: Vec<Wake>,
+    wakes: VecDeque<Wake>,
 }
 
 /// Whose a device token is; the topic is the table's own.
@@ -207,8 +208,7 @@ enum Unfound {
 }
 
 /// What is to be delivered, whichever protocol it came in.
-struct Content<'a> {
-    payload: &'a Bytes,
+struct Content {
     expiry: Option<Expiry>,
     priority: Option<Priority>,
     push_type: Option<PushType>,
@@ -237,6 +237,7 @@ impl World {
             knobs: Knobs::default(),
             rng: fastrand::Rng::with_seed(seed),
             devices: Vec::new(),
+            spare: Spare::default(),
             by_certificate: HashMap::new(),
             dialling: HashSet::new(),
             registrations: Registrations::default(),
@@ -246,7 +247,7 @@ impl World {
             faults: Faults::default(),
             credentials: Credentials::default(),
             events: Events::after(event, bounds.events_max, bounds.event_frame_bytes_max),
-            wakes: Vec::new(),
+            wakes: VecDeque::new(),
         }
     }
 
@@ -272,7 +273,7 @@ impl World {
             Ok(found) => found,
             Err(why) => {
                 let (status, clause) = (Status::INVALID_TOKEN, "P-37");
-                let request = request(provider, notification);
+                let (request, _) = request(provider, notification);
                 let packet = self.knobs.answer(notification.answer_identifier(), status);
                 self.events.record(
                     now,
@@ -287,7 +288,6 @@ impl World {
             }
         };
         let content = Content {
-            payload: &notification.payload,
             expiry: notification.expiry,
             priority: notification.priority,
             push_type: None,
@@ -329,8 +329,8 @@ impl World {
         &mut self,
         now: SystemTime,
         found: Found,
-        content: Content<'_>,
-        request: impl FnOnce() -> Request,
+        content: Content,
+        request: impl FnOnce() -> (Request, Bytes),
     ) -> Delivered {
         let Found {
             token,
@@ -365,19 +365,19 @@ impl World {
                 Keep::Yes => Route::Stored(public),
             }
         };
-        let what = What::Accepted {
-            request: request(),
-            route: route.clone(),
-        };
-        let push = self.events.record(now, what);
+        let (queued, stored) = (
+            matches!(route, Route::Queued(_)),
+            matches!(route, Route::Stored(_)),
+        );
+        let (request, payload) = request();
+        let push = self.events.record(now, What::Accepted { request, route });
         let item = |id| Item {
             push,
             id,
             token,
             topic,
             hash,
-            // A copy: a phone that is offline for long would pin the read buffer it came in.
-            payload: Bytes::copy_from_slice(content.payload),
+            payload,
             expiry: content.expiry,
             priority: content.priority,
             push_type: content.push_type,
@@ -385,18 +385,14 @@ impl World {
             accepted_at: now,
             storage: None,
         };
-        match route {
-            Route::Queued(_) => {
-                let device = self.device_mut(id);
-                let item = item(device.next_id());
-                device.queue(item);
-                self.wake_courier(id);
-            }
-            Route::Stored(_) => {
-                let item = item(self.device_mut(id).next_id());
-                self.store(now, id, item);
-            }
-            Route::Dropped(..) | Route::AppGone(_) => {}
+        if queued {
+            let device = &mut self.devices[id.index()];
+            let item = item(device.next_id());
+            device.queue(item, &mut self.spare);
+            self.wake_courier(id);
+        } else if stored {
+            let item = item(self.device_mut(id).next_id());
+            self.store(now, id, item);
         }
         Delivered::Done
     }
@@ -471,16 +467,15 @@ impl World {
         !device.is_online() || device.on_the_way() < self.bounds.outbox_max
     }
 
-    /// Who is to be woken since the last call; each at most once.
-    pub fn take_wakes(&mut self) -> Vec<Wake> {
-        for wake in &self.wakes {
-            if let Wake::Courier(connection) = wake
-                && let Some(line) = self.devices[connection.device.index()].line_mut(*connection)
-            {
-                line.woken = false;
-            }
+    /// Who is to be woken next; nobody twice for the same reason.
+    pub fn next_wake(&mut self) -> Option<Wake> {
+        let wake = self.wakes.pop_front()?;
+        if let Wake::Courier(connection) = wake
+            && let Some(line) = self.device_mut(connection.device).line_mut(connection)
+        {
+            line.woken = false;
         }
-        std::mem::take(&mut self.wakes)
+        Some(wake)
     }
 
     /// At most `max` events with a sequence number above `after`; 0 is before the first.
@@ -596,13 +591,13 @@ impl World {
         };
         if !std::mem::replace(&mut line.woken, true) {
             let wake = Wake::Courier(line.connection);
-            self.wakes.push(wake);
+            self.wakes.push_back(wake);
         }
     }
 
     fn wake_waiting(&mut self, id: DeviceId) {
         if std::mem::take(&mut self.device_mut(id).wanted) {
-            self.wakes.push(Wake::Room(id));
+            self.wakes.push_back(Wake::Room(id));
         }
     }
 }
@@ -635,18 +630,25 @@ impl Keep {
     }
 }
 
-fn request(provider: &Provider, notification: &Notification) -> Request {
-    Request {
+/// What came, as events tell of it, and the payload in it: copies, or they would pin the read buffer for as long as an event is remembered, or a phone
+/// is offline.
+fn request(provider: &Provider, notification: &Notification) -> (Request, Bytes) {
+    let frame = Bytes::copy_from_slice(&notification.frame);
+    let payload = match notification.payload_range() {
+        Some(range) => frame.slice(range),
+        None => Bytes::copy_from_slice(&notification.payload),
+    };
+    let request = Request {
         topic: provider.topic.clone(),
         environment: provider.environment,
         token: Some(notification.token.clone()),
         sent: Sent::Frame {
             command: notification.command,
             identifier: notification.identifier,
-            // A copy: an event would pin the read buffer it came in.
-            frame: Bytes::copy_from_slice(&notification.frame),
+            frame,
         },
-    }
+    };
+    (request, payload)
 }
 
 /// Seconds since 1970; 0 before.

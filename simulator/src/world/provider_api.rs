@@ -58,20 +58,21 @@ impl World {
                         Reason::BadDeviceToken
                     }
                 };
-                self.refused(now, sent(), reason, unfound.to_string());
+                let (request, _) = sent();
+                self.refused(now, request, reason, unfound.to_string());
                 return Posted::Refused(reason.into());
             }
         };
         if let Some(gone) = found.gone {
             let reason = Reason::Unregistered;
-            self.refused(now, sent(), reason, reason.meaning().to_owned());
+            let (request, _) = sent();
+            self.refused(now, request, reason, reason.meaning().to_owned());
             return Posted::Refused(Refusal {
                 reason,
                 timestamp_ms: Some(milliseconds(gone)),
             });
         }
         let content = Content {
-            payload: &push.payload,
             expiry: push.expiry,
             priority: Some(push.priority),
             push_type: push.push_type,
@@ -127,9 +128,10 @@ impl World {
     }
 }
 
-/// A push as events tell of it.
-pub(super) fn posted(environment: Environment, id: ApnsId, push: &Push) -> Request {
-    Request {
+/// A push as events tell of it, and its payload: a copy, or an event would pin the read buffer it came in.
+pub(super) fn posted(environment: Environment, id: ApnsId, push: &Push) -> (Request, Bytes) {
+    let body = Bytes::copy_from_slice(&push.payload);
+    let request = Request {
         topic: push.topic.clone(),
         environment,
         token: Some(push.token.clone()),
@@ -139,10 +141,10 @@ pub(super) fn posted(environment: Environment, id: ApnsId, push: &Push) -> Reque
             collapse_id: push.collapse_id.clone(),
             expiry: push.expiry,
             priority: Some(push.priority),
-            // A copy: an event would pin the read buffer it came in.
-            body: Bytes::copy_from_slice(&push.payload),
+            body: body.clone(),
         },
-    }
+    };
+    (request, body)
 }
 
 /// Since 1970; 0 before.

@@ -12,11 +12,12 @@ use tracing::{debug, info, warn};
 use crate::connections::Presence;
 use crate::face::breakage::{Break, Manner};
 use crate::faults::{Action, Injection};
-use crate::world::{Answer, DeviceId, Provider, Pushed, World};
+use crate::shared::Inner;
+use crate::world::{Answer, DeviceId, Provider, Pushed};
 
-/// The world, locked, with what is needed to show it one notification.
+/// The world and its phones, locked, with what is needed to show them one notification.
 pub(super) struct Judge<'a> {
-    pub(super) world: &'a mut World,
+    pub(super) all: &'a mut Inner,
     pub(super) now: SystemTime,
     pub(super) provider: &'a Provider,
     /// The connection, as faults count it.
@@ -136,7 +137,7 @@ impl Judge<'_> {
                     let arrived = Waiting {
                         seq,
                         notification,
-                        until: Instant::now() + self.room,
+                        until: Instant::from_std(received_at) + self.room,
                         then: None,
                     };
                     self.arrived(arrived, waiting)
@@ -155,6 +156,7 @@ impl Judge<'_> {
         let (provider, connection) = (self.provider, self.connection);
         let notification = &arrived.notification;
         match self
+            .all
             .world
             .inject_push(self.now, provider, connection, notification)
         {
@@ -166,16 +168,19 @@ impl Judge<'_> {
     fn push(&mut self, waited: Waiting, waiting: &mut Option<Waiting>) -> Option<Next> {
         loop {
             match self
+                .all
                 .world
                 .push(self.now, self.provider, &waited.notification)
             {
                 Pushed::Answer(Answer::Accepted) => {
                     self.took(waited.notification.identifier);
+                    // While its phone is still at hand: what waits for the end of the batch has left the caches by then.
+                    self.all.wake(self.now);
                     return waited.then.map(|then| self.end(waited.seq, then));
                 }
                 Pushed::Answer(Answer::Rejected { status, clause }) => {
                     let identifier = waited.notification.answer_identifier();
-                    let packet = self.world.knobs().answer(identifier, status);
+                    let packet = self.all.world.knobs().answer(identifier, status);
                     let why = Why::Refused {
                         seq: waited.seq,
                         notification: waited.notification,
@@ -190,7 +195,7 @@ impl Judge<'_> {
                 }
                 Pushed::Wait(device) => {
                     self.gave_up.push(device);
-                    self.world.give_up(self.now, device);
+                    self.all.world.give_up(self.now, device);
                 }
             }
         }
@@ -251,8 +256,10 @@ impl Judge<'_> {
     }
 
     fn malformed(&mut self, seq: u64, malformed: Malformed) -> Next {
-        self.world.malformed(self.now, self.provider, &malformed);
-        let knobs = self.world.knobs();
+        self.all
+            .world
+            .malformed(self.now, self.provider, &malformed);
+        let knobs = self.all.world.knobs();
         let packet = knobs.answer_fault(malformed.answer_identifier(), malformed.fault);
         let why = Why::Malformed {
             seq,

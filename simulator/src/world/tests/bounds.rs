@@ -141,6 +141,7 @@ fn a_phone_that_asks_and_never_reads_is_given_up() {
         asked += 1;
         assert!(asked < 10_000, "its questions pile up without end");
     }
-    assert!(scene.world.outbox(conn, 10).close);
+    assert_eq!(scene.world.next_message(conn), None);
+    assert!(scene.world.hangs_up(conn));
     assert!(matches!(scene.events().last(), Some(What::Offline { .. })));
 }
