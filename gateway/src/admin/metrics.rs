@@ -4,12 +4,14 @@ use std::fmt;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::status::{AppStatus, Status};
+use crate::store::CommitTimes;
 
 /// Something that is said of each app: its name, for people, and where it is read.
 struct OfApp(&'static str, &'static str, fn(&AppStatus) -> u64);
@@ -128,18 +130,15 @@ impl Collector for Metrics {
             "1 while backends are not read until deliveries have made room",
             ConstGauge::new(u64::from(status.store.full)),
         )?;
-        one(
-            &mut encoder,
-            "commits",
-            "Commits of the store",
-            ConstCounter::new(status.store.commits),
-        )?;
-        one(
-            &mut encoder,
-            "commit_seconds",
-            "Seconds they took together",
-            ConstCounter::new(status.store.commit_seconds),
-        )?;
+        let CommitTimes { buckets, seconds } = &status.store.commit_times;
+        encoder
+            .encode_descriptor(
+                "commit_duration_seconds",
+                "How long commits of the store took, to the disk's word",
+                None,
+                MetricType::Histogram,
+            )?
+            .encode_histogram::<NoLabelSet>(*seconds, status.store.commits, buckets, None)?;
         for (name, value) in &status.counters {
             one(
                 &mut encoder,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::shared::Shared;
-use crate::store::{Store, StoreDown, unix_seconds};
+use crate::store::{CommitTimes, Store, StoreDown, unix_seconds};
 
 /// How the gateway stands.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -33,6 +33,9 @@ pub(crate) struct StoreStatus {
     pub(crate) commits: u64,
     /// Seconds they took together.
     pub(crate) commit_seconds: f64,
+    /// The same, by how long; for the metrics alone.
+    #[serde(skip)]
+    pub(crate) commit_times: CommitTimes,
     /// Bytes of the file that are in use.
     pub(crate) size: u64,
     /// Bytes that may be.
@@ -82,14 +85,16 @@ impl Status {
             apps.push(AppStatus::of(app, &shared.store).await?);
         }
         let counters = shared.counters.all();
+        let commit_times = shared.store.commit_times();
         let space = *shared.store.space().borrow();
         Ok(Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             stopping: shared.drain.is_cancelled(),
             connections: shared.open.len() as u64,
             store: StoreStatus {
-                commits: shared.store.commits(),
-                commit_seconds: shared.store.commit_times().seconds,
+                commits: commit_times.count(),
+                commit_seconds: commit_times.seconds,
+                commit_times,
                 size: space.used,
                 size_max: space.max,
                 full: space.is_full,

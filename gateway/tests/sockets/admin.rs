@@ -124,10 +124,20 @@ async fn the_status_and_the_metrics_have_the_accounting_identity_and_no_token() 
         format!("apns_gateway_held{labels} 0"),
         "apns_gateway_answers_total 1".to_owned(),
         "# TYPE apns_gateway_accepted counter".to_owned(),
+        "# TYPE apns_gateway_commit_duration_seconds histogram".to_owned(),
+        "apns_gateway_store_full 0".to_owned(),
         "# EOF".to_owned(),
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
     }
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().trim().parse::<f64>().unwrap()
+    };
+    let commits = value("apns_gateway_commit_duration_seconds_count");
+    assert!(commits > 0.0);
+    let all = value("apns_gateway_commit_duration_seconds_bucket{le=\"+Inf\"}");
+    assert_eq!(all.to_bits(), commits.to_bits());
     assert!(!text.contains(&"01".repeat(8)), "a token in\n{text}");
 }
 

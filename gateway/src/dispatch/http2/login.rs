@@ -1,6 +1,7 @@
 //! What pushes are authenticated with.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
@@ -36,13 +37,13 @@ impl Login {
     }
 
     /// Whether pushes can be sent now. If not, [`Login::turn`] brings what is missing.
-    pub(super) fn is_ready(&mut self, now: Instant) -> bool {
+    pub(super) fn is_ready(&mut self, now: Instant, clock: SystemTime) -> bool {
         let Self::Token(tokens) = self else {
             return true;
         };
         let usable = tokens.newest.as_ref().is_some_and(|newest| {
-            let replaceable = newest.keep_until <= now;
-            newest.renew_at > now && !(replaceable && tokens.refused == Some(newest.issued_at))
+            let is_refused = tokens.refused == Some(newest.issued_at);
+            newest.renew_at > now && !(is_refused && newest.may_be_replaced(now, clock))
         });
         if !usable && !tokens.call.is_under_way() {
             let bearer = Arc::clone(&tokens.provider).bearer(tokens.refused);
@@ -118,34 +119,50 @@ mod tests {
     async fn a_refused_token_is_used_on_until_there_may_be_another_and_that_one_is_fresh() {
         let folder = tempfile::tempdir().unwrap();
         let mut login = login(folder.path());
-        let start = Instant::now();
-        assert!(!login.is_ready(start));
+        let (start, clock) = (Instant::now(), SystemTime::now());
+        assert!(!login.is_ready(start, clock));
         login.turn().await;
-        assert!(login.is_ready(start));
+        assert!(login.is_ready(start, clock));
         let first = login.bearer().unwrap().clone();
         let token = Some(first.issued_at);
         assert_eq!(login.auth(token, start), Auth::FreshToken);
         login.refused(token);
         let soon = start + 19 * MINUTE;
-        assert!(login.is_ready(soon), "another one would come too soon");
+        let ready = login.is_ready(soon, clock + 19 * MINUTE);
+        assert!(ready, "another one would come too soon");
         assert_eq!(login.auth(token, soon), Auth::FreshToken);
 
         tokio::time::advance(20 * MINUTE).await;
         let later = Instant::now();
         assert_eq!(login.auth(token, later), Auth::Token);
-        assert!(!login.is_ready(later));
+        assert!(!login.is_ready(later, clock));
         login.turn().await;
-        assert!(login.is_ready(later));
+        assert!(login.is_ready(later, clock));
         let second = login.bearer().unwrap();
         assert_ne!(second.value, first.value);
         assert_eq!(login.auth(Some(second.issued_at), later), Auth::FreshToken);
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_token_that_was_refused_because_the_clock_was_wrong_is_replaced_once_the_clock_was_set()
+     {
+        let folder = tempfile::tempdir().unwrap();
+        let mut login = login(folder.path());
+        let (now, wrong) = (Instant::now(), SystemTime::now());
+        assert!(!login.is_ready(now, wrong));
+        login.turn().await;
+        login.refused(login.bearer().map(|bearer| bearer.issued_at));
+        assert!(login.is_ready(now, wrong), "the clock is what it was");
+        for right in [wrong - 120 * MINUTE, wrong + 120 * MINUTE] {
+            assert!(!login.is_ready(now, right), "another one is asked for");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_certificate_is_always_ready_and_never_another() {
         let mut login = Login::new(None);
         let now = Instant::now();
-        assert!(login.is_ready(now));
+        assert!(login.is_ready(now, SystemTime::now()));
         assert!(login.bearer().is_none());
         assert_eq!(login.auth(None, now), Auth::Certificate);
     }

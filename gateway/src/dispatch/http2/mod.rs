@@ -25,7 +25,7 @@ use crate::upstream::connect::{ConnectError, Connector};
 use crate::upstream::http2::connection::Ended;
 use crate::upstream::http2::pool::{Done, Event, Pool, Sent};
 use crate::upstream::http2::token::ProviderToken;
-use crate::verdict::{Place, Retry, Verdict, When};
+use crate::verdict::{Misconfiguration, Place, Retry, Verdict, When};
 
 /// How long a stop waits for the answers to what is under way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -98,7 +98,7 @@ impl Http2 {
 
     /// Sends what may be sent now, and asks for what is missing for that.
     fn feed(&mut self, now: Instant) {
-        if !self.login.is_ready(now) {
+        if !self.login.is_ready(now, SystemTime::now()) {
             return self.pool.grow(false, now);
         }
         if self.backlog.is_held() {
@@ -250,6 +250,10 @@ impl Http2 {
         let verdict = Verdict::of_http2(&outcome, self.login.auth(token, now));
         if outcome.is_unknown() {
             self.backlog.counters.unknown_outcomes.add(1);
+        }
+        if let Verdict::Misconfigured(Misconfiguration::Clock | Misconfiguration::Key) = verdict {
+            // Another one will be made as soon as that may be, should the clock have been what was wrong.
+            self.login.refused(token);
         }
         let pushed = Pushed::from(&row);
         let mut settled = self.backlog.settling.judge(&pushed, verdict, &outcome);

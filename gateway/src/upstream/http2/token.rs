@@ -6,6 +6,9 @@
 //!
 //! A token's age is not what the clock says but what has passed, since it was made or read: a clock that jumps makes no token older. Only
 //! over a restart the clock is all there is; a token from the future then counts as new.
+//!
+//! One exception to the 20 minutes: a token that upstream refuses, and that says another time than the clock does now, was signed while the
+//! clock was wrong. It is replaced at once; to wait would hold the app for nothing, since upstream never took it.
 
 use std::fmt;
 use std::fs;
@@ -64,10 +67,20 @@ pub(crate) struct Bearer {
     pub(crate) value: HeaderValue,
     /// UNIX seconds: no two tokens of a key have the same.
     pub(crate) issued_at: u64,
+    /// When that was by the clock that never jumps.
+    born: Instant,
     /// From then on there may be a newer one.
     pub(crate) keep_until: Instant,
     /// From then on there should be.
     pub(crate) renew_at: Instant,
+}
+
+impl Bearer {
+    /// Whether there may be a newer one, now that upstream does not take it.
+    pub(crate) fn may_be_replaced(&self, now: Instant, clock: SystemTime) -> bool {
+        let age = now.saturating_duration_since(self.born);
+        age >= KEEP_FOR || clock_was_set(self.issued_at, age, clock)
+    }
 }
 
 /// The secret is not for logs.
@@ -258,14 +271,12 @@ impl Token {
     /// Whether another one is to be made.
     fn is_due(&self, now: Now, refused: Option<u64>) -> bool {
         let age = now.monotonic.saturating_duration_since(self.born);
+        let is_refused = refused == Some(self.issued_at);
+        let clock_was_set = clock_was_set(self.issued_at, age, now.clock);
         if age < KEEP_FOR {
-            return false;
+            return is_refused && clock_was_set;
         }
-        // By the clock of now it was issued at another time than it says.
-        let clock_was_set = unix_seconds(now.clock)
-            .abs_diff(self.issued_at.saturating_add(age.as_secs()))
-            > CLOCK_TOLERANCE.as_secs();
-        age >= RENEW_AFTER || refused == Some(self.issued_at) || clock_was_set
+        age >= RENEW_AFTER || is_refused || clock_was_set
     }
 
     fn bearer(&self) -> Bearer {
@@ -275,10 +286,17 @@ impl Token {
         Bearer {
             value,
             issued_at: self.issued_at,
+            born: self.born,
             keep_until: self.born + KEEP_FOR,
             renew_at: self.born + RENEW_AFTER,
         }
     }
+}
+
+/// Whether a token of this age was issued at another time by the clock of now than it says.
+fn clock_was_set(issued_at: u64, age: Duration, clock: SystemTime) -> bool {
+    let says = issued_at.saturating_add(age.as_secs());
+    unix_seconds(clock).abs_diff(says) > CLOCK_TOLERANCE.as_secs()
 }
 
 /// What the file says.
@@ -367,6 +385,16 @@ mod tests {
         for clock in [ISSUED - 7_200, ISSUED + 7_200] {
             assert!(!token(born).is_due(at(clock, born + minutes(19)), None));
             assert!(token(born).is_due(at(clock, born + minutes(20)), None));
+            let refused = Some(ISSUED);
+            assert!(
+                token(born).is_due(at(clock, born + minutes(1)), refused),
+                "upstream never took it: it was signed by a wrong clock"
+            );
+            let bearer = token(born).bearer();
+            let right = at(clock, born + minutes(1));
+            assert!(bearer.may_be_replaced(right.monotonic, right.clock));
+            let wrong = at(ISSUED + 60, born + minutes(1));
+            assert!(!bearer.may_be_replaced(wrong.monotonic, wrong.clock));
         }
         let drifted = at(ISSUED + 24 * 60, born + minutes(20));
         assert!(
@@ -390,6 +418,8 @@ mod tests {
         assert!(after(0, ISSUED + 24 * 3_600));
         assert!(!after(19, ISSUED - 3_600));
         assert!(after(20, ISSUED - 3_600));
+        let refused = at(ISSUED - 3_600, now);
+        assert!(earlier(ISSUED - 3_600).is_due(refused, Some(ISSUED)));
     }
 
     fn config(folder: &Path, name: &str) -> TokenConfig {
