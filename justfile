@@ -36,6 +36,11 @@ test-frameworks:
 bench *arguments:
     cargo run --profile dist --bin apns-bench -- {{arguments}}
 
+# The conformance suite against our simulator, and against servers that are wrong on purpose.
+conformance:
+    cargo test -p apns-conformance
+    cargo test -p apns-rig --test conformance
+
 fmt:
     cargo fmt --all --check
 

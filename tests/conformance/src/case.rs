@@ -143,6 +143,12 @@ pub enum Need {
     OtherEnvironmentCertificate,
     /// A second client certificate, for another topic.
     OtherTopicCertificate,
+    /// A client certificate that has expired, and that the server has pinned.
+    PinnedCertificate,
+    /// A token that makes the server shut down.
+    ShutdownToken,
+    /// How long the server gives a frame.
+    FrameTimeout,
 }
 
 impl Need {
@@ -162,6 +168,9 @@ impl Need {
             Self::RevokedCertificate => "--revoked-cert FILE",
             Self::OtherEnvironmentCertificate => "--other-environment-cert FILE",
             Self::OtherTopicCertificate => "--other-topic-cert FILE",
+            Self::PinnedCertificate => "--pinned-cert FILE",
+            Self::ShutdownToken => "--shutdown-token HEX",
+            Self::FrameTimeout => "--frame-timeout SECONDS",
         }
     }
 }
@@ -172,6 +181,8 @@ impl Need {
 pub enum Lane {
     /// They read the one feedback list, which clears it.
     Feedback,
+    /// A bridge believes what is said of bad tokens only among good ones.
+    BadTokens,
 }
 
 /// What a subject did instead, as a sentence without a full stop.

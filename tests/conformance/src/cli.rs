@@ -181,6 +181,17 @@ pub async fn run(arguments: Arguments) -> Result<bool, Failure> {
     }
 }
 
+/// Runs the suite that `arguments` name, and returns what it found.
+///
+/// # Errors
+///
+/// When that could not be found out.
+pub async fn summary(arguments: Arguments) -> Result<Summary, Failure> {
+    match arguments.command {
+        Command::Server(options) => server::run(&options).await,
+    }
+}
+
 /// Ends the process with one line on stderr.
 #[derive(Debug)]
 pub struct Failure {
@@ -198,6 +209,14 @@ impl Failure {
         Self {
             code,
             line: line.to_string(),
+        }
+    }
+
+    /// A file that cannot be used.
+    pub(crate) fn usage(error: &dyn std::error::Error) -> Self {
+        match error.source() {
+            Some(source) => Self::new(Self::USAGE, format!("{error}: {source}")),
+            None => Self::new(Self::USAGE, error),
         }
     }
 

@@ -13,6 +13,7 @@ pub mod case;
 pub mod clause;
 pub mod cli;
 mod link;
+mod observer;
 pub mod report;
 pub mod server;
 pub mod suite;

@@ -44,7 +44,7 @@ pub struct Plan {
 impl Plan {
     /// The cases of `chapters` that are to be run, in their order.
     #[must_use]
-    pub fn select<T>(&self, chapters: &[&'static [Case<T>]]) -> Vec<&'static Case<T>> {
+    pub fn select<T>(&self, chapters: &[&'static [&'static [Case<T>]]]) -> Vec<&'static Case<T>> {
         let cited = |case: &Case<T>| {
             self.only
                 .as_ref()
@@ -53,6 +53,7 @@ impl Plan {
         chapters
             .iter()
             .flat_map(|chapter| chapter.iter())
+            .flat_map(|table| table.iter())
             .filter(|case| case.profiles.contains(&self.profile) && cited(case))
             .collect()
     }
@@ -65,14 +66,14 @@ impl Plan {
         mut done: impl FnMut(&Finding),
     ) -> Vec<Finding> {
         let slots = Arc::new(Semaphore::new(self.jobs.max(1)));
-        let feedback = Arc::new(Mutex::new(()));
+        let lanes = Arc::new(Lanes::default());
         let (results, mut arrived) = mpsc::channel(cases.len().max(1));
         for (index, case) in cases.iter().copied().enumerate() {
             let (plan, subject, results) = (self.clone(), Arc::clone(subject), results.clone());
-            let (slots, feedback) = (Arc::clone(&slots), Arc::clone(&feedback));
+            let (slots, lanes) = (Arc::clone(&slots), Arc::clone(&lanes));
             tokio::spawn(async move {
                 let _lane = match case.lane {
-                    Some(Lane::Feedback) => Some(feedback.lock().await),
+                    Some(lane) => Some(lanes.of(lane).lock().await),
                     None => None,
                 };
                 let _slot = slots.acquire().await;
@@ -139,6 +140,22 @@ impl Plan {
         let mut hasher = DefaultHasher::new();
         (self.seed, name).hash(&mut hasher);
         hasher.finish()
+    }
+}
+
+/// Who is on each lane.
+#[derive(Debug, Default)]
+struct Lanes {
+    feedback: Mutex<()>,
+    bad_tokens: Mutex<()>,
+}
+
+impl Lanes {
+    fn of(&self, lane: Lane) -> &Mutex<()> {
+        match lane {
+            Lane::Feedback => &self.feedback,
+            Lane::BadTokens => &self.bad_tokens,
+        }
     }
 }
 

@@ -36,6 +36,14 @@ impl Login {
         Self::parse(&bytes(certificate)?, certificate, key)
     }
 
+    /// The topic the certificate is for.
+    pub(crate) fn topic(&self) -> Option<String> {
+        match self {
+            Self::Certificate { chain, .. } => chain.first().and_then(crate::server::topic),
+            Self::Nobody => None,
+        }
+    }
+
     fn parse(text: &[u8], path: &Path, key: Option<&Path>) -> Result<Self, LoginError> {
         let chain = certificates(text, path)?;
         let key_path = key.unwrap_or(path);

@@ -2,10 +2,10 @@
 
 use super::{Trial, case};
 use crate::bytes::{enhanced, framed, simple};
-use crate::case::Basis::{AppleSays, Observed};
-use crate::case::{Case, Failed, Need};
+use crate::case::Basis::{AppleSays, Observed, OurChoice};
+use crate::case::{Case, Failed, Need, Profile};
 use crate::clause::Clause;
-use crate::link::{Answer, Heard, Login};
+use crate::link::{Answer, Heard};
 
 /// The cases.
 pub(super) const CASES: &[Case<Trial>] = &[
@@ -55,7 +55,8 @@ pub(super) const CASES: &[Case<Trial>] = &[
         &[Clause::of("P-45")],
         Observed,
         |t| Box::pin(half_close_after_sending(t)),
-    ),
+    )
+    .only(&[Profile::Apple]),
     case(
         "reset-of-one-leaves-the-others",
         "a connection that is reset in the middle of a frame does not disturb another",
@@ -65,12 +66,44 @@ pub(super) const CASES: &[Case<Trial>] = &[
     )
     .needs(&[Need::GoodToken]),
     case(
-        "no-certificate",
-        "a client without a certificate cannot send",
-        &[Clause::of("P-02")],
-        AppleSays,
-        |t| Box::pin(async move { t.not_let_in(&Login::Nobody).await }),
+        "frame-in-records-of-any-length",
+        "frames that are cut into TLS records anywhere are the same frames",
+        &[Clause::of("P-08")],
+        Observed,
+        |t| Box::pin(frames_in_records_of_any_length(t)),
+    )
+    .needs(&[Need::GoodToken]),
+    case(
+        "write-and-close",
+        "everything is delivered of a client that writes and closes at once",
+        &[Clause::of("P-45")],
+        Observed,
+        |t| Box::pin(write_and_close(t)),
+    )
+    .needs(&[Need::GoodToken, Need::Observer]),
+    case(
+        "no-sni-no-alpn",
+        "a client that sends neither SNI nor ALPN is served",
+        &[Clause::of("P-04")],
+        Observed,
+        // No connection of this suite to this port sends either.
+        |t| Box::pin(async move { t.refused(&framed(7, &[], &t.payload()), 2, 7).await }),
     ),
+    case(
+        "tls-1-2",
+        "a client that speaks TLS 1.2 at most is served",
+        &[Clause::of("P-03")],
+        OurChoice,
+        |t| Box::pin(tls_1_2(t)),
+    ),
+    case(
+        "parallel-connections",
+        "a client may have many connections at the same time",
+        &[Clause::of("P-07")],
+        AppleSays,
+        |t| Box::pin(parallel_connections(t)),
+    )
+    .needs(&[Need::GoodToken]),
 ];
 
 async fn frame_in_records_of_one_byte(t: &Trial) -> Result<(), Failed> {
@@ -101,9 +134,11 @@ async fn commands_mixed_in_one_write(t: &Trial) -> Result<(), Failed> {
 }
 
 async fn many_notifications_in_one_write(t: &Trial) -> Result<(), Failed> {
-    let token = t.good()?;
-    let frames = (0..t.target().burst).map(|n| framed(n, token, &t.payload()));
-    t.accepted(&frames.collect::<Vec<_>>().concat()).await
+    let mut frames = Vec::new();
+    for n in 0..t.target().burst {
+        frames.extend(framed(n, t.good()?, &t.payload()));
+    }
+    t.accepted(&frames).await
 }
 
 async fn idle_connection_stays(t: &Trial) -> Result<(), Failed> {
@@ -139,4 +174,54 @@ async fn reset_of_one_leaves_the_others(t: &Trial) -> Result<(), Failed> {
     broken.reset()?;
     whole.send(rest).await?;
     t.all_accepted(&mut whole).await
+}
+
+async fn frames_in_records_of_any_length(t: &Trial) -> Result<(), Failed> {
+    let token = t.good()?;
+    let frames = (0..20).map(|n| framed(n, token, &t.payload()));
+    let frames = frames.collect::<Vec<_>>().concat();
+    let mut link = t.connect().await?;
+    let mut rest = frames.as_slice();
+    while !rest.is_empty() {
+        let len = t.random(|random| random.usize(1..=300)).min(rest.len());
+        let (piece, behind) = rest.split_at(len);
+        link.send(piece).await?;
+        rest = behind;
+    }
+    t.all_accepted(&mut link).await
+}
+
+async fn write_and_close(t: &Trial) -> Result<(), Failed> {
+    let (mut numbers, mut frames) = (Vec::new(), Vec::new());
+    for n in 0..t.target().burst {
+        let (number, payload) = t.numbered();
+        numbers.push(number);
+        frames.extend(framed(n, t.good()?, &payload));
+    }
+    let mut link = t.connect().await?;
+    link.send(&frames).await?;
+    link.half_close().await?;
+    drop(link);
+    t.delivered_exactly(&numbers).await
+}
+
+async fn tls_1_2(t: &Trial) -> Result<(), Failed> {
+    let mut link = t.connect_with_tls_1_2().await?;
+    link.send(&framed(7, &[], &t.payload())).await?;
+    t.answered(&mut link, 2, 7).await
+}
+
+async fn parallel_connections(t: &Trial) -> Result<(), Failed> {
+    let token = t.good()?;
+    let mut links = Vec::new();
+    for _ in 0..10 {
+        links.push(t.connect().await?);
+    }
+    for link in &mut links {
+        link.send(&framed(1, token, &t.payload())).await?;
+    }
+    for link in &mut links {
+        t.all_accepted(link).await?;
+    }
+    Ok(())
 }

@@ -1,23 +1,35 @@
 //! The suite that acts as a client and tests a server: one table of cases per chapter of docs/protocol.md.
 
 mod answers;
+mod certificates;
 mod connection;
+mod feedback;
+mod forged;
+mod notifications;
 mod options;
 mod target;
 mod trial;
 
 use std::sync::Arc;
 
+pub(crate) use self::forged::topic;
 pub use self::options::Options;
 use self::target::Target;
 pub use self::trial::Trial;
 use crate::case::{Basis, Case, Run};
 use crate::clause::Clause;
 use crate::cli::Failure;
+pub use crate::observer::Environment;
 use crate::suite::Summary;
 
 /// Every case, by chapter.
-pub const CHAPTERS: &[&[Case<Trial>]] = &[connection::CASES, answers::CASES];
+pub const CHAPTERS: &[&[&[Case<Trial>]]] = &[
+    &[connection::CASES],
+    notifications::CASES,
+    answers::CASES,
+    &[feedback::CASES],
+    &[certificates::CASES],
+];
 
 /// A case of this suite, for its tables.
 const fn case(

@@ -1,16 +1,26 @@
 //! What a case finds out with: connections to the server, tokens, payloads of its own, and the questions most cases ask.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, interval};
+use tokio_rustls::rustls::version::TLS12;
+use tokio_rustls::rustls::{ALL_VERSIONS, SupportedProtocolVersion};
 
 use super::target::{Acceptance, Target};
-use crate::bytes;
+use crate::bytes::framed;
 use crate::case::Failed;
-use crate::link::{Answer, Heard, Link, Login, NoLink, Packet};
+use crate::link::{Answer, Ending, Heard, Link, Login, NoLink, Packet};
 use crate::transcript::Transcript;
 
 /// The identifier of the probe; no case uses it for anything else.
 pub(super) const PROBE: u32 = 0x6672_6565;
+
+/// What a delivery may take besides, where there are many.
+const DELIVERY_EACH: Duration = Duration::from_millis(20);
 
 /// One case's look at the server.
 #[derive(Debug)]
@@ -45,13 +55,9 @@ impl Trial {
         choose(&mut self.random.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A token the server accepts.
+    /// A token the server accepts; another one each time, if there are several.
     pub(super) fn good(&self) -> Result<&[u8], Failed> {
-        self.target
-            .good_tokens
-            .first()
-            .map(Vec::as_slice)
-            .ok_or_else(|| Failed::because("no good token was given"))
+        self.target.good_token()
     }
 
     /// A token the server refuses.
@@ -62,8 +68,31 @@ impl Trial {
 
     /// A payload that no other case sends, and this one only once.
     pub(super) fn payload(&self) -> Vec<u8> {
+        self.numbered().1
+    }
+
+    /// The same, and the number an observer knows it by.
+    pub(super) fn numbered(&self) -> (u32, Vec<u8>) {
         let number = self.payloads.fetch_add(1, Ordering::Relaxed);
-        format!(r#"{{"aps":{{"alert":"{} {number}"}}}}"#, self.tag).into_bytes()
+        let text = format!(r#"{{"aps":{{"alert":"{} {number}"}}}}"#, self.tag);
+        (number, text.into_bytes())
+    }
+
+    /// The same, filled up to `len` bytes.
+    pub(super) fn payload_of(&self, len: usize) -> Vec<u8> {
+        let mut payload = self.payload();
+        let end = payload.len() - r#""}}"#.len();
+        let missing = len.saturating_sub(payload.len());
+        payload.splice(end..end, std::iter::repeat_n(b' ', missing));
+        payload
+    }
+
+    /// A token whose app is not on its phone any more.
+    pub(super) async fn gone_token(&self) -> Result<Vec<u8>, Failed> {
+        let topic = self.target.topic.as_deref().unwrap_or_default();
+        let number = self.payloads.fetch_add(1, Ordering::Relaxed);
+        let name = format!("conformance-{}-{number}", self.tag);
+        self.target.observer.gone_token(topic, &name).await
     }
 
     /// A connection that is logged in.
@@ -75,11 +104,60 @@ impl Trial {
 
     /// A connection with this login.
     pub(super) async fn connect_as(&self, login: &Login) -> Result<Link, NoLink> {
+        self.link(self.target.address, login, ALL_VERSIONS).await
+    }
+
+    /// A connection of a client that knows nothing newer.
+    pub(super) async fn connect_with_tls_1_2(&self) -> Result<Link, Failed> {
+        self.link(self.target.address, &self.target.login, &[&TLS12])
+            .await
+            .map_err(|error| Failed(error.to_string()))
+    }
+
+    /// A connection to the feedback service.
+    pub(super) async fn connect_to_feedback(&self) -> Result<Link, Failed> {
+        self.connect_to_feedback_as(&self.target.login).await
+    }
+
+    /// A connection to the feedback service with this login.
+    pub(super) async fn connect_to_feedback_as(&self, login: &Login) -> Result<Link, Failed> {
+        self.link(self.feedback()?, login, ALL_VERSIONS)
+            .await
+            .map_err(|error| Failed(error.to_string()))
+    }
+
+    fn feedback(&self) -> Result<SocketAddr, Failed> {
+        self.target
+            .feedback
+            .ok_or_else(|| Failed::because("no --feedback-port was given"))
+    }
+
+    async fn link(
+        &self,
+        address: SocketAddr,
+        login: &Login,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Result<Link, NoLink> {
         let number = 1 + self.connections.fetch_add(1, Ordering::Relaxed);
         let transcript = self.transcript.clone();
         self.target
-            .connect(self.target.address, login, transcript, number)
+            .connect(address, login, versions, transcript, number)
             .await
+    }
+
+    /// Expects the feedback service to refuse this login.
+    pub(super) async fn gets_no_feedback(&self, login: &Login) -> Result<(), Failed> {
+        let mut link = match self.link(self.feedback()?, login, ALL_VERSIONS).await {
+            Ok(link) => link,
+            Err(NoLink::Refused(_)) => return Ok(()),
+            Err(error) => return Err(Failed(error.to_string())),
+        };
+        match link.hear().await? {
+            Heard::End(Ending::Alert(_) | Ending::Reset) => Ok(()),
+            Heard::End(_) => Err(Failed::because("it was shown an empty list")),
+            Heard::Record(_) => Err(Failed::because("it was shown a list")),
+            Heard::Nothing => Err(Failed::because("the connection stayed open")),
+        }
     }
 
     /// Expects this login to be refused: in the handshake, or behind it and before anything is answered.
@@ -103,7 +181,10 @@ impl Trial {
     pub(super) async fn accepted(&self, bytes: &[u8]) -> Result<(), Failed> {
         let mut link = self.connect().await?;
         link.send(bytes).await?;
-        self.all_accepted(&mut link).await
+        self.all_accepted(&mut link).await?;
+        // All payloads of this trial were in `bytes`.
+        let all: Vec<_> = (0..self.payloads.load(Ordering::Relaxed)).collect();
+        self.delivered(&all).await.map(|_| ())
     }
 
     /// Expects everything sent on `link` so far to be accepted: what is sent behind it is the first that is refused, or, with a server
@@ -130,6 +211,92 @@ impl Trial {
                 "the server took something for an incomplete frame: it does not see the one behind it",
             )),
             answer => Err(Failed(format!("not accepted: {answer}"))),
+        }
+    }
+
+    /// Waits until the server has judged everything on `link`, whatever it makes of it.
+    pub(super) async fn settled(&self, link: &mut Link) -> Result<(), Failed> {
+        link.try_send(&probe()).await?;
+        link.refusal().await.map(|_| ())
+    }
+
+    /// Expects `bytes` to end the connection, and no packet before that.
+    pub(super) async fn ends_without_a_packet(&self, bytes: &[u8]) -> Result<(), Failed> {
+        let mut link = self.connect().await?;
+        link.send(bytes).await?;
+        match link.refusal().await? {
+            Answer::End(_) => Ok(()),
+            Answer::Packet(packet) => Err(Failed(format!("the server answered {packet}"))),
+            Answer::Nothing => Err(Failed::because("the connection stayed open")),
+        }
+    }
+
+    /// Expects `bytes` not to be answered, and nothing of it to be delivered when the client closes.
+    pub(super) async fn never_answered(&self, bytes: &[u8]) -> Result<(), Failed> {
+        let mut link = self.connect().await?;
+        link.send(bytes).await?;
+        match link.answer_within(self.target.quiet).await? {
+            Answer::Nothing => {}
+            answer => return Err(Failed(answer.to_string())),
+        }
+        link.half_close().await?;
+        if let answer @ Answer::Packet(_) = link.refusal().await? {
+            return Err(Failed(answer.to_string()));
+        }
+        self.delivered_exactly(&[]).await
+    }
+
+    /// Expects an observer, if there is one, to see each of `expected` once.
+    async fn delivered(&self, expected: &[u32]) -> Result<BTreeMap<u32, u32>, Failed> {
+        if !self.target.observer.sees() || expected.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let deadline = Instant::now()
+            + self.target.timeout
+            + DELIVERY_EACH * u32::try_from(expected.len()).unwrap_or(u32::MAX);
+        let mut pause = interval(Duration::from_millis(150));
+        loop {
+            pause.tick().await;
+            let seen = self.target.observer.delivered(&self.tag).await?;
+            if let Some((number, count)) = seen.iter().find(|(_, count)| **count > 1) {
+                return Err(Failed(format!(
+                    "payload {number} was delivered {count} times"
+                )));
+            }
+            let missing = expected.iter().filter(|number| !seen.contains_key(number));
+            match missing.clone().next() {
+                None => return Ok(seen),
+                Some(first) if Instant::now() > deadline => {
+                    return Err(Failed(format!(
+                        "accepted, but {} of {} were not delivered: payload {first} first",
+                        missing.count(),
+                        expected.len()
+                    )));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Expects an observer, if there is one, to see each of `expected` once, and nothing else of this trial.
+    pub(super) async fn delivered_exactly(&self, expected: &[u32]) -> Result<(), Failed> {
+        if !self.target.observer.sees() {
+            return Ok(());
+        }
+        // When what is sent now has been delivered, so has everything that ever will be.
+        let (last, payload) = self.numbered();
+        let mut link = self.connect().await?;
+        link.send(&framed(1, self.good()?, &payload)).await?;
+        self.all_accepted(&mut link).await?;
+        let all = [expected, &[last]].concat();
+        let seen = self.delivered(&all).await?;
+        let unexpected: Vec<_> = seen.keys().filter(|number| !all.contains(number)).collect();
+        match unexpected.first() {
+            None => Ok(()),
+            Some(first) => Err(Failed(format!(
+                "{} were delivered that should not be: payload {first} first",
+                unexpected.len()
+            ))),
         }
     }
 
@@ -167,5 +334,5 @@ impl Trial {
 
 /// A notification with neither token nor payload, which every server refuses [P-44].
 pub(super) fn probe() -> Vec<u8> {
-    bytes::framed(PROBE, &[], &[])
+    framed(PROBE, &[], &[])
 }

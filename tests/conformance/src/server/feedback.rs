@@ -1,0 +1,287 @@
+//! Chapter 4: the feedback service.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, interval};
+
+use super::{Trial, case};
+use crate::bytes::framed;
+use crate::case::Basis::{AppleSays, OurChoice};
+use crate::case::{Case, Failed, Lane, Need, ensure};
+use crate::clause::Clause;
+use crate::link::{Heard, Link, Login};
+
+/// How far the clocks of the server and of this machine may be apart.
+const CLOCKS_APART: u64 = 3600;
+
+/// The cases.
+pub(super) const CASES: &[Case<Trial>] = &[
+    case(
+        "feedback-ends-with-a-close",
+        "the server closes at the end of the list, without having been spoken to",
+        &[Clause::of("P-56"), Clause::of("P-50")],
+        AppleSays,
+        |t| Box::pin(async move { read(t).await.map(|_| ()) }),
+    )
+    .needs(&[Need::Feedback])
+    .lane(Lane::Feedback),
+    case(
+        "feedback-empty-list",
+        "a list that was read is empty: a handshake and a close",
+        &[Clause::of("P-53"), Clause::of("P-56")],
+        AppleSays,
+        |t| Box::pin(empty_list(t)),
+    )
+    .needs(&[Need::Feedback])
+    .lane(Lane::Feedback),
+    case(
+        "feedback-no-certificate",
+        "a client without a certificate gets no feedback",
+        &[Clause::of("P-50")],
+        AppleSays,
+        |t| Box::pin(async move { t.gets_no_feedback(&Login::Nobody).await }),
+    )
+    .needs(&[Need::Feedback]),
+    case(
+        "feedback-tuple",
+        "a token whose app is gone is on the list after a push: four bytes of time, two of length, the token",
+        &[Clause::of("P-51"), Clause::of("P-54")],
+        AppleSays,
+        |t| Box::pin(tuple(t)),
+    )
+    .needs(&[Need::Feedback, Need::GoneTokens])
+    .lane(Lane::Feedback),
+    case(
+        "feedback-tuples-are-not-split",
+        "no tuple is split over two TLS records",
+        &[Clause::of("P-55")],
+        OurChoice,
+        |t| Box::pin(tuples_are_not_split(t)),
+    )
+    .needs(&[Need::Feedback, Need::GoneTokens])
+    .lane(Lane::Feedback),
+    case(
+        "feedback-read-is-cleared",
+        "what was read is not on the list again",
+        &[Clause::of("P-53")],
+        AppleSays,
+        |t| Box::pin(read_is_cleared(t)),
+    )
+    .needs(&[Need::Feedback, Need::GoneTokens])
+    .lane(Lane::Feedback),
+    case(
+        "feedback-unread-is-kept",
+        "a list whose reader broke off is there again",
+        &[Clause::of("P-53")],
+        OurChoice,
+        |t| Box::pin(unread_is_kept(t)),
+    )
+    .needs(&[Need::Feedback, Need::GoneTokens])
+    .lane(Lane::Feedback),
+    case(
+        "feedback-of-another-topic",
+        "the list of one topic is not shown to the certificate of another",
+        &[Clause::of("P-52")],
+        AppleSays,
+        |t| Box::pin(of_another_topic(t)),
+    )
+    .needs(&[Need::Feedback, Need::GoneTokens, Need::OtherTopicCertificate])
+    .lane(Lane::Feedback),
+];
+
+/// A token that is gone, since when, as the list says.
+#[derive(Debug, PartialEq, Eq)]
+struct Tuple {
+    time: u32,
+    token: Vec<u8>,
+}
+
+/// Takes one tuple off the front of a list; none where it is not whole.
+fn split_tuple(list: &[u8]) -> Option<(Tuple, &[u8])> {
+    let (time, rest) = list.split_first_chunk::<4>()?;
+    let (len, rest) = rest.split_first_chunk::<2>()?;
+    let (token, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
+    let tuple = Tuple {
+        time: u32::from_be_bytes(*time),
+        token: token.to_vec(),
+    };
+    Some((tuple, rest))
+}
+
+fn tuples(mut list: &[u8]) -> Result<Vec<Tuple>, Failed> {
+    let mut found = Vec::new();
+    while !list.is_empty() {
+        let Some((tuple, rest)) = split_tuple(list) else {
+            return Err(Failed(format!(
+                "the list ends in the middle of a tuple: {} bytes are left of it",
+                list.len()
+            )));
+        };
+        found.push(tuple);
+        list = rest;
+    }
+    Ok(found)
+}
+
+/// The TLS records of a list, read to the server's close.
+async fn records(link: &mut Link) -> Result<Vec<Vec<u8>>, Failed> {
+    let mut records = Vec::new();
+    loop {
+        match link.hear().await? {
+            Heard::Record(record) => records.push(record),
+            Heard::End(_) => break,
+            Heard::Nothing => return Err(Failed::because("the server does not end the list")),
+        }
+    }
+    link.half_close().await?;
+    Ok(records)
+}
+
+/// Reads the list once.
+async fn read(t: &Trial) -> Result<Vec<Tuple>, Failed> {
+    let mut link = t.connect_to_feedback().await?;
+    tuples(&records(&mut link).await?.concat())
+}
+
+async fn empty_list(t: &Trial) -> Result<(), Failed> {
+    read(t).await?;
+    let list = read(t).await?;
+    ensure(list.is_empty(), || {
+        format!(
+            "there are {} tuples on the list that was just read",
+            list.len()
+        )
+    })
+}
+
+/// Pushes to `token` as often as it takes until it is on the list: APNs is told by the phone, and a bridge by APNs.
+async fn report(t: &Trial, token: &[u8]) -> Result<(), Failed> {
+    let frames = (0..3).map(|number| framed(number, token, &t.payload()));
+    let mut link = t.connect().await?;
+    link.send(&frames.collect::<Vec<_>>().concat()).await?;
+    // Whatever is answered: some say status 8 of a token that was on the list.
+    t.settled(&mut link).await
+}
+
+/// Reads until the list is not empty, and returns its TLS records.
+async fn not_empty(t: &Trial) -> Result<Vec<Vec<u8>>, Failed> {
+    let deadline = Instant::now() + t.target().feedback_delay;
+    let mut pause = interval(Duration::from_millis(100));
+    loop {
+        pause.tick().await;
+        let mut link = t.connect_to_feedback().await?;
+        let records = records(&mut link).await?;
+        if !records.is_empty() {
+            return Ok(records);
+        }
+        if Instant::now() > deadline {
+            return Err(Failed::because("the token did not come on the list"));
+        }
+    }
+}
+
+async fn tuple(t: &Trial) -> Result<(), Failed> {
+    read(t).await?;
+    let token = t.gone_token().await?;
+    report(t, &token).await?;
+    let list = tuples(&not_empty(t).await?.concat())?;
+    let Some(tuple) = list.iter().find(|tuple| tuple.token == token) else {
+        return Err(Failed(format!(
+            "another token was on the list: {list:02x?}"
+        )));
+    };
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    ensure(
+        now.as_secs().abs_diff(u64::from(tuple.time)) < CLOCKS_APART,
+        || {
+            format!(
+                "its time is {}, and it is {} now",
+                tuple.time,
+                now.as_secs()
+            )
+        },
+    )
+}
+
+async fn tuples_are_not_split(t: &Trial) -> Result<(), Failed> {
+    read(t).await?;
+    for _ in 0..3 {
+        report(t, &t.gone_token().await?).await?;
+    }
+    for record in not_empty(t).await? {
+        tuples(&record).map_err(|_| Failed(format!("a TLS record of {} bytes", record.len())))?;
+    }
+    Ok(())
+}
+
+async fn read_is_cleared(t: &Trial) -> Result<(), Failed> {
+    read(t).await?;
+    let token = t.gone_token().await?;
+    report(t, &token).await?;
+    not_empty(t).await?;
+    let again = read(t).await?;
+    ensure(again.iter().all(|tuple| tuple.token != token), || {
+        "it was there again".to_owned()
+    })
+}
+
+async fn unread_is_kept(t: &Trial) -> Result<(), Failed> {
+    read(t).await?;
+    let token = t.gone_token().await?;
+    report(t, &token).await?;
+    let deadline = Instant::now() + t.target().feedback_delay;
+    let mut pause = interval(Duration::from_millis(100));
+    loop {
+        pause.tick().await;
+        let mut link = t.connect_to_feedback().await?;
+        match link.hear().await? {
+            Heard::Record(_) => {
+                link.reset()?;
+                break;
+            }
+            Heard::End(_) => link.half_close().await?,
+            Heard::Nothing => return Err(Failed::because("the server does not end the list")),
+        }
+        if Instant::now() > deadline {
+            return Err(Failed::because("the token did not come on the list"));
+        }
+    }
+    let again = read(t).await?;
+    ensure(again.iter().any(|tuple| tuple.token == token), || {
+        "the token was not there again".to_owned()
+    })
+}
+
+async fn of_another_topic(t: &Trial) -> Result<(), Failed> {
+    read(t).await?;
+    let token = t.gone_token().await?;
+    report(t, &token).await?;
+    let other = t.target().login_of(Need::OtherTopicCertificate)?;
+    let mut link = t.connect_to_feedback_as(other).await?;
+    let list = tuples(&records(&mut link).await?.concat())?;
+    ensure(list.iter().all(|tuple| tuple.token != token), || {
+        "the other one sees it".to_owned()
+    })?;
+    not_empty(t).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tuples_have_the_length_they_say() {
+        let list = [
+            &[0x65, 0x53, 0xf1, 0x00, 0x00, 0x20][..],
+            &[0xaa; 32],
+            &[0, 0, 0, 1, 0x00, 0x02, 0xbb, 0xbb],
+        ];
+        let found = tuples(&list.concat()).unwrap();
+        assert_eq!(found[0].time, 1_700_000_000);
+        assert_eq!(found[0].token, [0xaa; 32]);
+        assert_eq!(found[1].token, [0xbb; 2]);
+        assert!(tuples(&[0, 0, 0, 1, 0, 2, 0xbb]).is_err());
+    }
+}
