@@ -220,27 +220,26 @@ impl Link {
     pub(super) async fn next(&mut self) -> Event {
         loop {
             let now = Instant::now();
-            let confirmed = self.session.confirmed(now.into_std());
-            if !confirmed.is_empty() {
-                return Event::Confirmed(confirmed);
-            }
             if self.has_asked() && self.pending_len() == 0 {
                 return Event::Ended(End::Bare(Bare::Unanswered));
             }
-            if self.wire == Wire::Idle && !self.outbox.is_empty() {
+            let mut confirmation = self.session.next_confirmation().map(Instant::from_std);
+            let is_due = confirmation.is_some_and(|at| at <= now);
+            if self.wire == Wire::Idle && !self.outbox.is_empty() && !is_due {
                 self.writing = self.outbox.split();
                 self.session.write_started(now.into_std());
                 self.wire = Wire::Writing;
                 self.touched = now;
+                confirmation = None;
             }
-            let confirmation = self.session.next_confirmation().map(Instant::from_std);
             let give_up = match self.wire {
                 Wire::Idle => None,
                 Wire::Writing | Wire::Flushing => Some(self.touched + self.write_timeout),
                 Wire::Broken { until } => Some(until),
             };
             let give_up = give_up.into_iter().chain(self.answer_by).min();
-            // What the upstream says comes first: it decides what everything else means.
+            // What the upstream says comes first: it decides what everything else means, and whether there was silence at all, should
+            // this process have been away for a while.
             tokio::select! {
                 biased;
                 read = self.reader.read_buf(&mut self.inbox) => {
@@ -254,7 +253,12 @@ impl Link {
                     },
                     Err(error) => self.broke(&error),
                 },
-                () = sleep_until(confirmation.unwrap_or(now)), if confirmation.is_some() => {}
+                () = sleep_until(confirmation.unwrap_or(now)), if confirmation.is_some() => {
+                    let confirmed = self.session.confirmed(Instant::now().into_std());
+                    if !confirmed.is_empty() {
+                        return Event::Confirmed(confirmed);
+                    }
+                }
                 () = sleep_until(give_up.unwrap_or(now)), if give_up.is_some() => {
                     return Event::Ended(End::Bare(match self.wire {
                         Wire::Broken { .. } => Bare::Closed,
