@@ -70,7 +70,7 @@ fn a_write_that_carried_nothing_new_announces_no_confirmation() {
     let mut session = sent(1, now);
     session.write_started(now + MS);
     session.write_finished(now + 2 * MS);
-    assert_eq!(session.confirmed(now + 2 * QUIET), [1]);
+    assert_eq!(session.confirmed(now + QUIET + MS), [1]);
     assert_eq!(session.next_confirmation(), None);
 }
 
