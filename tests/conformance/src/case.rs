@@ -149,6 +149,8 @@ pub enum Need {
     ShutdownToken,
     /// How long the server gives a frame.
     FrameTimeout,
+    /// A client that reads feedback.
+    FeedbackReader,
 }
 
 impl Need {
@@ -171,6 +173,7 @@ impl Need {
             Self::PinnedCertificate => "--pinned-cert FILE",
             Self::ShutdownToken => "--shutdown-token HEX",
             Self::FrameTimeout => "--frame-timeout SECONDS",
+            Self::FeedbackReader => "a client that reads feedback, without --no-feedback",
         }
     }
 }

@@ -11,8 +11,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::case::{Case, Profile};
 use crate::clause::Clauses;
 use crate::report::{self, Terminal};
-use crate::server;
 use crate::suite::{Plan, Subject, Summary};
+use crate::{client, server};
 
 /// Holds a server or a client of Apple's legacy push protocol against the protocol, clause by clause.
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ pub struct Arguments {
 enum Command {
     /// Acts as a client and tests a server.
     Server(Box<server::Options>),
+    /// Acts as a server and tests a client.
+    Client(Box<client::Options>),
 }
 
 /// What every suite is run with.
@@ -174,6 +176,16 @@ pub async fn run(arguments: Arguments) -> Result<bool, Failure> {
                 .map_err(Failure::report)?;
             Ok(true)
         }
+        Command::Client(options) if options.run.list => {
+            let cases = options.run.plan().select(client::CHAPTERS);
+            report::list(&cases, options.run.json.is_some(), io::stdout().lock())
+                .map_err(Failure::report)?;
+            Ok(true)
+        }
+        Command::Client(options) => {
+            let summary = client::run(&options).await?;
+            Ok(options.run.is_success(&summary))
+        }
         Command::Server(options) => {
             let summary = server::run(&options).await?;
             Ok(options.run.is_success(&summary))
@@ -189,6 +201,7 @@ pub async fn run(arguments: Arguments) -> Result<bool, Failure> {
 pub async fn summary(arguments: Arguments) -> Result<Summary, Failure> {
     match arguments.command {
         Command::Server(options) => server::run(&options).await,
+        Command::Client(options) => client::run(&options).await,
     }
 }
 

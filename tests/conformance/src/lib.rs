@@ -12,6 +12,7 @@ pub mod bytes;
 pub mod case;
 pub mod clause;
 pub mod cli;
+pub mod client;
 mod link;
 mod observer;
 pub mod report;

@@ -239,6 +239,7 @@ impl Subject for Target {
 
     fn has(&self, need: Need) -> bool {
         match need {
+            Need::FeedbackReader => false,
             Need::GoodToken => !self.good_tokens.is_empty(),
             Need::BadToken => self.random_is_bad || !self.bad_tokens.is_empty(),
             Need::FreshBadTokens => self.random_is_bad,
