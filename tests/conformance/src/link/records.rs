@@ -20,6 +20,8 @@ pub(crate) struct Records {
     header_len: usize,
     /// How much of its body is still to come.
     body_left: usize,
+    /// A record is complete: whoever reads is handed what was in it before the next one is begun.
+    complete: bool,
     /// Bytes handed to the kernel at once at most.
     segment: usize,
 }
@@ -31,6 +33,7 @@ impl Records {
             header: [0; HEADER],
             header_len: 0,
             body_left: 0,
+            complete: false,
             segment: usize::MAX,
         }
     }
@@ -56,6 +59,7 @@ impl Records {
     fn took(&mut self, bytes: &[u8]) {
         if self.body_left > 0 {
             self.body_left -= bytes.len();
+            self.complete = self.body_left == 0;
             return;
         }
         self.header[self.header_len..self.header_len + bytes.len()].copy_from_slice(bytes);
@@ -73,6 +77,11 @@ impl AsyncRead for Records {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.complete) {
+            // TLS reads on as long as it can, and would hand up several records as one.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let wanted = self.wanted().min(buffer.remaining());
         let mut part = ReadBuf::new(buffer.initialize_unfilled_to(wanted));
         ready!(Pin::new(&mut self.socket).poll_read(context, &mut part))?;

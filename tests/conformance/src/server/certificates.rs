@@ -30,14 +30,14 @@ pub(super) const CASES: &[Case<Trial>] = &[
         "a certificate that looks right, of an issuer the server does not know, is refused",
         &[Clause::of("P-06")],
         Observed,
-        |t| Box::pin(async move { t.not_let_in(&t.target().forged()?).await }),
+        |t| Box::pin(async move { t.not_let_in(&t.target().forged(true)?).await }),
     ),
     case(
         "alert-of-an-unknown-issuer",
         "a certificate of an unknown issuer is refused with the alert unknown_ca",
         &[Clause::of("P-06")],
         OurChoice,
-        |t| Box::pin(async move { alert(t, &t.target().forged()?, Alert::UnknownCA).await }),
+        |t| Box::pin(async move { alert(t, &t.target().forged(false)?, Alert::UnknownCA).await }),
     ),
     case(
         "expired-certificate",

@@ -23,12 +23,18 @@ pub(crate) fn topic(certificate: &CertificateDer<'_>) -> Option<String> {
     uid.as_str().ok().map(str::to_owned)
 }
 
-/// The same subject and the same extensions of Apple's, under a new key, from a new CA with the name of the true one.
-pub(super) fn forge(certificate: &CertificateDer<'_>) -> Result<Login, String> {
+/// The same subject and the same extensions of Apple's, under a new key, from a new CA: with the name of the true one, or with a name that
+/// nobody knows.
+pub(super) fn forge(certificate: &CertificateDer<'_>, known_name: bool) -> Result<Login, String> {
     let (_, original) = X509Certificate::from_der(certificate).map_err(|e| e.to_string())?;
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     ca.distinguished_name = name(original.issuer());
+    if !known_name {
+        ca.distinguished_name = DistinguishedName::new();
+        ca.distinguished_name
+            .push(DnType::CommonName, "A Certification Authority Nobody Knows");
+    }
     let ca_key = KeyPair::generate().map_err(|e| e.to_string())?;
     let issuer = Issuer::new(ca, ca_key);
 

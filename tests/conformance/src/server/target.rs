@@ -195,15 +195,15 @@ impl Target {
             .ok_or_else(|| Failed(format!("no {} was given", need.option())))
     }
 
-    /// A login like the user's, of an issuer that nobody knows.
-    pub(super) fn forged(&self) -> Result<Login, Failed> {
+    /// A login like the user's, of an issuer that nobody knows: not even its name, or just that.
+    pub(super) fn forged(&self, known_name: bool) -> Result<Login, Failed> {
         let Login::Certificate { chain, .. } = &self.login else {
             return Err(Failed::because("there is no certificate to forge"));
         };
         let own = chain
             .first()
             .ok_or_else(|| Failed::because("an empty chain"))?;
-        forged::forge(own)
+        forged::forge(own, known_name)
             .map_err(|error| Failed(format!("the certificate cannot be forged: {error}")))
     }
 
