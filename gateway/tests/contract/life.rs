@@ -172,6 +172,8 @@ impl Life {
                 _ => self.write(*backend, phones),
             },
             Action::WriteMalformed { backend } => {
+                // What it is left to say again comes first.
+                self.write(*backend, &[]);
                 let id = self.connection(*backend);
                 *self.frames.entry(id).or_default() += 1;
                 self.backends[*backend].written.push(Written {

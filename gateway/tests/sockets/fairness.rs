@@ -45,7 +45,7 @@ async fn another_backends_ten_go_at_every_other_turn_beside_twenty_thousand_of_o
     const WINDOW: u64 = 100;
     let mut bench = Bench::prepare().await;
     let way = binary(&mut bench.config);
-    (way.window, way.connections_max) = (WINDOW as usize, 1);
+    way.window = WINDOW as usize;
     bench.run().await;
     let mut peer = bench.upstream.accept().await;
     let mut backend = bench.backend().await;
@@ -84,7 +84,7 @@ async fn another_backends_ten_go_at_every_other_turn_beside_twenty_thousand_of_o
 async fn a_backend_that_pushes_to_tokens_another_has_queued_for_waits_for_those_alone() {
     let mut bench = Bench::prepare().await;
     let way = binary(&mut bench.config);
-    (way.window, way.connections_max) = (100, 1);
+    way.window = 100;
     bench.run().await;
     let mut backend = bench.backend().await;
     let address = bench.gateway().backend_address(ENVIRONMENT).unwrap();

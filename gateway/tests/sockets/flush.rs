@@ -63,7 +63,6 @@ async fn a_full_window_is_asked_about_without_waiting() {
         let upstream = binary(config);
         upstream.flush_after = Some(NEVER - Duration::from_secs(1));
         upstream.window = 2;
-        upstream.connections_max = 1;
     })
     .await;
     let mut backend = bench.backend().await;
