@@ -61,3 +61,8 @@ mutants *arguments:
 # A gateway killed at that many random instants over each kind of upstream; `seed` repeats a run.
 soak kills="200" seed="":
     APNS_SOAK_KILLS={{kills}} APNS_SOAK_SEED={{seed}} cargo test -p apns-rig --test soak -- --nocapture
+
+# npm apn 1.7.8 and PyPI pushjack 1.6.0 before the client suite, which finds what is wrong with them (needs what `third-party` installs).
+judge-clients:
+    -NODE_PATH=examples/clients/node/node_modules cargo run --bin apns-conformance -- client --timeout 8 --command 'exec node tests/rig/clients/suite/push-with-apn.js'
+    -cargo run --bin apns-conformance -- client --timeout 8 --command 'exec tests/rig/clients/pushjack/venv/bin/python tests/rig/clients/suite/push_with_pushjack.py'
