@@ -143,6 +143,8 @@ pub enum Need {
     OtherEnvironmentCertificate,
     /// A second client certificate, for another topic.
     OtherTopicCertificate,
+    /// A key that signs provider tokens.
+    ProviderKey,
     /// A client certificate that has expired, and that the server has pinned.
     PinnedCertificate,
     /// A token that makes the server shut down.
@@ -170,6 +172,7 @@ impl Need {
             Self::RevokedCertificate => "--revoked-cert FILE",
             Self::OtherEnvironmentCertificate => "--other-environment-cert FILE",
             Self::OtherTopicCertificate => "--other-topic-cert FILE",
+            Self::ProviderKey => "--p8 FILE --key-id ID --team-id ID",
             Self::PinnedCertificate => "--pinned-cert FILE",
             Self::ShutdownToken => "--shutdown-token HEX",
             Self::FrameTimeout => "--frame-timeout SECONDS",

@@ -232,7 +232,12 @@ impl Rig {
     }
 
     /// A key that the portal has made: the simulator knows its public half, the private one is a file.
-    fn provider_key(&self) -> TokenConfig {
+    ///
+    /// # Panics
+    ///
+    /// When the folder cannot be written.
+    #[must_use]
+    pub fn provider_key(&self) -> TokenConfig {
         let mut portal = Portal::default();
         let made = portal
             .create_key("rig", SystemTime::now())

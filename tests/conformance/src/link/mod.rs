@@ -3,6 +3,7 @@
 mod login;
 mod packet;
 mod records;
+mod stream;
 
 use std::io;
 use std::net::SocketAddr;

@@ -5,6 +5,7 @@ mod certificates;
 mod connection;
 mod feedback;
 mod forged;
+mod http2;
 mod notifications;
 mod options;
 mod target;
@@ -29,6 +30,7 @@ pub const CHAPTERS: &[&[&[Case<Trial>]]] = &[
     answers::CASES,
     &[feedback::CASES],
     &[certificates::CASES],
+    http2::CASES,
 ];
 
 /// A case of this suite, for its tables.

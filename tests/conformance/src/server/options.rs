@@ -74,6 +74,16 @@ pub struct Options {
     #[arg(long, value_name = "FILE", help_heading = LOGIN)]
     pub other_topic_key: Option<PathBuf>,
 
+    /// A key for provider tokens, the portal's AuthKey_….p8.
+    #[arg(long, value_name = "FILE", requires = "key_id", requires = "team_id", help_heading = LOGIN)]
+    pub p8: Option<PathBuf>,
+    /// Its ten characters.
+    #[arg(long, value_name = "ID", help_heading = LOGIN)]
+    pub key_id: Option<String>,
+    /// Its team's ten characters.
+    #[arg(long, value_name = "ID", help_heading = LOGIN)]
+    pub team_id: Option<String>,
+
     /// A device token the server accepts with this certificate; may be repeated. Without one, the observer's REST API makes some.
     #[arg(long, value_name = "HEX")]
     pub good_token: Vec<TokenText>,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio_rustls::rustls::{ALL_VERSIONS, SupportedProtocolVersion};
 
 use super::forged;
+use super::http2::ProviderKey;
 use super::options::{BadToken, Options};
 use super::trial::{PROBE, Trial, probe};
 use crate::bytes::framed;
@@ -34,6 +35,7 @@ pub(super) struct Target {
     ports: BTreeMap<&'static str, SocketAddr>,
     pub(super) login: Login,
     logins: Vec<(Need, Login)>,
+    provider_key: Option<ProviderKey>,
     roots: Roots,
     pub(super) topic: Option<String>,
     good_tokens: Vec<Vec<u8>>,
@@ -92,6 +94,7 @@ impl Target {
             topic: options.topic.clone().or_else(|| login.topic()),
             login,
             logins: logins(options)?,
+            provider_key: provider_key(options)?,
             roots: match &options.ca {
                 Some(path) => Roots::read(path).map_err(|error| Failure::usage(&error))?,
                 None => Roots::default(),
@@ -169,6 +172,44 @@ impl Target {
             .and_then(|place| tokens.get(place))
             .map(Vec::as_slice)
             .ok_or_else(|| Failed::because("no good token was given"))
+    }
+
+    /// Connects to another of its ports, offering `protocols` by ALPN.
+    pub(super) async fn connect_to(
+        &self,
+        port: &'static str,
+        login: &Login,
+        protocols: &[&str],
+        transcript: Transcript,
+        number: u32,
+    ) -> Result<Link, NoLink> {
+        let none = || std::io::Error::other(format!("no --{port}-port was given"));
+        let address = self.ports.get(port);
+        let address = *address.ok_or_else(|| NoLink::Unreachable(none()))?;
+        let config = self
+            .roots
+            .configure(login, ALL_VERSIONS)
+            .map_err(|error| NoLink::Handshake(std::io::Error::other(error)))?;
+        let mut config = Arc::unwrap_or_clone(config);
+        let protocols = protocols
+            .iter()
+            .map(|protocol| protocol.as_bytes().to_vec());
+        config.alpn_protocols = protocols.collect();
+        Link::connect(address, Arc::new(config), transcript, number, self.timeout).await
+    }
+
+    /// The app's bundle id.
+    pub(super) fn topic(&self) -> Result<&str, Failed> {
+        self.topic
+            .as_deref()
+            .ok_or_else(|| Failed::because("the certificate has no UID, and no --topic was given"))
+    }
+
+    /// The key that signs provider tokens.
+    pub(super) fn provider_key(&self) -> Result<&ProviderKey, Failed> {
+        self.provider_key
+            .as_ref()
+            .ok_or_else(|| Failed::because("no --p8 was given"))
     }
 
     /// A token it refuses. `random` makes one that nobody has.
@@ -250,6 +291,7 @@ impl Subject for Target {
             Need::Observer => self.observer.sees(),
             Need::ShutdownToken => self.shutdown_token.is_some(),
             Need::FrameTimeout => self.frame_timeout.is_some(),
+            Need::ProviderKey => self.provider_key.is_some(),
             Need::ExpiredCertificate
             | Need::RevokedCertificate
             | Need::OtherEnvironmentCertificate
@@ -301,6 +343,16 @@ fn logins(options: &Options) -> Result<Vec<(Need, Login)>, Failure> {
             Some(read(certificate, key.as_deref()).map(|login| (need, login)))
         })
         .collect()
+}
+
+fn provider_key(options: &Options) -> Result<Option<ProviderKey>, Failure> {
+    let (Some(path), Some(key), Some(team)) = (&options.p8, &options.key_id, &options.team_id)
+    else {
+        return Ok(None);
+    };
+    ProviderKey::read(path, key, team)
+        .map(Some)
+        .map_err(|error| Failure::new(Failure::USAGE, error))
 }
 
 fn read(certificate: &Path, key: Option<&Path>) -> Result<Login, Failure> {

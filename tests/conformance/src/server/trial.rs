@@ -114,6 +114,20 @@ impl Trial {
             .map_err(|error| Failed(error.to_string()))
     }
 
+    /// A connection to another port of the server, offering `protocols` by ALPN.
+    pub(super) async fn connect_to(
+        &self,
+        port: &'static str,
+        login: &Login,
+        protocols: &[&str],
+    ) -> Result<Link, NoLink> {
+        let number = 1 + self.connections.fetch_add(1, Ordering::Relaxed);
+        let transcript = self.transcript.clone();
+        self.target
+            .connect_to(port, login, protocols, transcript, number)
+            .await
+    }
+
     /// A connection to the feedback service.
     pub(super) async fn connect_to_feedback(&self) -> Result<Link, Failed> {
         self.connect_to_feedback_as(&self.target.login).await
