@@ -1,5 +1,6 @@
 //! Deliberately wrong little servers, each with one bug of a published mock, and what the suite says about them: so that a green run
 //! means something.
+#![expect(clippy::unwrap_used, reason = "in a test that is the message")]
 
 mod server;
 
