@@ -53,12 +53,17 @@ pub(super) fn serialize<S: Serializer>(
 pub(super) mod option {
     use std::time::Duration;
 
-    use serde::{Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serializer};
 
     pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Duration>, D::Error> {
-        super::deserialize(deserializer).map(Some)
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct Text(#[serde(deserialize_with = "super::deserialize")] Duration);
+
+        let text = Option::<Text>::deserialize(deserializer)?;
+        Ok(text.map(|Text(duration)| duration))
     }
 
     pub(in crate::config) fn serialize<S: Serializer>(
@@ -75,6 +80,20 @@ pub(super) mod option {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_that_may_be_left_out_is_read_as_it_is_written() {
+        #[derive(Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+        struct Key(#[serde(with = "option")] Option<Duration>);
+
+        for (key, text) in [
+            (Key(Some(Duration::from_secs(10))), r#""10s""#),
+            (Key(None), "null"),
+        ] {
+            assert_eq!(serde_json::to_string(&key).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Key>(text).unwrap(), key);
+        }
+    }
 
     #[test]
     fn a_duration_is_a_whole_number_and_a_unit() {
