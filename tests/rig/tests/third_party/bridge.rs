@@ -13,13 +13,10 @@ use apns_rig::{Knobs, Rig, Upstream, unknown_token};
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
-use crate::node_apn::{batch, no_trouble, node_apn, only, rejected};
+use crate::node_apn::{BATCH_PATIENCE, batch, no_trouble, node_apn, only, rejected};
 use crate::ran::{Ran, root};
 
 const LAST: u32 = 3_000;
-
-/// Longer than everything pushjack has to wait for.
-const PUSHJACK_PATIENCE: Duration = Duration::from_secs(120);
 
 async fn rig(on_reject: OnReject) -> Rig {
     let mut rig = Rig::prepare(Knobs {
@@ -116,7 +113,7 @@ async fn pushjack(rig: &Rig, tokens: &[Vec<u8>], error_timeout: Duration) -> Val
     command
         .env("PYTHONWARNINGS", "ignore")
         .arg(client.join("client.py"));
-    let ran = Ran::within(PUSHJACK_PATIENCE, &mut command, stdin.into(), rig.folder()).await;
+    let ran = Ran::within(BATCH_PATIENCE, &mut command, stdin.into(), rig.folder()).await;
     let said: Value = serde_json::from_str(&ran.succeeded().stdout).expect("a line of JSON");
     said["errors"].clone()
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::process::Command;
+use std::time::Duration;
 
 use apns_rig::certificates::{TOPIC, certificates};
 use apns_rig::eventually::eventually;
@@ -13,6 +14,9 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
 use crate::ran::{Ran, node_modules, root};
+
+/// Longer than thousands of notifications take one by one on a busy machine, and than everything pushjack has to wait for.
+pub(crate) const BATCH_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs the client with one job and waits for its end; everything it said.
 pub(crate) async fn node_apn(
@@ -35,7 +39,7 @@ pub(crate) async fn node_apn(
     node.env("NODE_PATH", node_modules())
         .arg(root("tests/rig/clients/node-apn.js"))
         .arg(verb);
-    let ran = Ran::start(&mut node, stdin.into(), rig.folder()).await;
+    let ran = Ran::within(BATCH_PATIENCE, &mut node, stdin.into(), rig.folder()).await;
     ran.succeeded()
         .stdout
         .lines()
