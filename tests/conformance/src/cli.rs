@@ -163,34 +163,33 @@ pub fn main() -> ExitCode {
     }
 }
 
+impl Command {
+    fn options(&self) -> &RunOptions {
+        match self {
+            Self::Server(options) => &options.run,
+            Self::Client(options) => &options.run,
+        }
+    }
+}
+
 /// Does what `arguments` say; says whether the subject does what it should.
 ///
 /// # Errors
 ///
 /// When that could not be found out.
 pub async fn run(arguments: Arguments) -> Result<bool, Failure> {
-    match arguments.command {
-        Command::Server(options) if options.run.list => {
-            let cases = options.run.plan().select(server::CHAPTERS);
-            report::list(&cases, options.run.json.is_some(), io::stdout().lock())
-                .map_err(Failure::report)?;
-            Ok(true)
+    let options = arguments.command.options().clone();
+    if options.list {
+        let plan = options.plan();
+        let (json, stdout) = (options.json.is_some(), io::stdout().lock());
+        match arguments.command {
+            Command::Server(_) => report::list(&plan.select(server::CHAPTERS), json, stdout),
+            Command::Client(_) => report::list(&plan.select(client::CHAPTERS), json, stdout),
         }
-        Command::Client(options) if options.run.list => {
-            let cases = options.run.plan().select(client::CHAPTERS);
-            report::list(&cases, options.run.json.is_some(), io::stdout().lock())
-                .map_err(Failure::report)?;
-            Ok(true)
-        }
-        Command::Client(options) => {
-            let summary = client::run(&options).await?;
-            Ok(options.run.is_success(&summary))
-        }
-        Command::Server(options) => {
-            let summary = server::run(&options).await?;
-            Ok(options.run.is_success(&summary))
-        }
+        .map_err(Failure::report)?;
+        return Ok(true);
     }
+    Ok(options.is_success(&summary(arguments).await?))
 }
 
 /// Runs the suite that `arguments` name, and returns what it found.

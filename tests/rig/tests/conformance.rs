@@ -10,6 +10,7 @@ use apns_rig::certificates::certificates;
 use apns_rig::{Knobs, Rig};
 use apns_simulator::rest::{Rest, RestConfig};
 use clap::Parser;
+use data_encoding::HEXLOWER;
 use tokio::net::TcpListener;
 
 /// A server of the rig, as the options of the suite describe it.
@@ -24,6 +25,7 @@ impl<'a> Subject<'a> {
     async fn new(rig: &'a Rig, profile: &str, backend: SocketAddr, feedback: SocketAddr) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let rest = Rest::start(listener, &rig.simulator, RestConfig::default()).unwrap();
+        let observer = format!("http://{}", rest.address());
         let all = certificates();
         let arguments = ["apns-conformance", "server", "--strict", "--seed", "1"];
         Self {
@@ -42,17 +44,17 @@ impl<'a> Subject<'a> {
         .certificate("", &all.backend)
         .certificate("expired-", &all.expired)
         .certificate("other-environment-", &all.sandbox)
-        .observer()
-    }
-
-    fn observer(self) -> Self {
-        let address = self._rest.address();
-        self.with("--observer", format!("http://{address}"))
+        .with("--observer", observer)
     }
 
     fn with(mut self, option: &str, value: impl ToString) -> Self {
         self.arguments
             .extend([option.to_owned(), value.to_string()]);
+        self
+    }
+
+    fn flag(mut self, option: &str) -> Self {
+        self.arguments.push(option.to_owned());
         self
     }
 
@@ -83,6 +85,24 @@ async fn the_simulator_is_apns_to_the_letter() {
         .with("--burst", 300)
         .with("--shutdown-token", format!("ffff000a{}", "00".repeat(28)))
         .with("--frame-timeout", 2)
+        .passes()
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_simulator_speaks_the_http2_api_to_the_letter() {
+    let rig = Rig::prepare(Knobs::default()).await;
+    let simulator = &rig.simulator;
+    let key = rig.provider_key();
+    Subject::new(&rig, "apple", simulator.binary(), simulator.feedback())
+        .await
+        .with("--only", "H-01..H-32")
+        .with("--http2-port", simulator.http2().port())
+        .with("--good-token", HEXLOWER.encode(&rig.phones[0].token))
+        .with("--p8", key.key.display())
+        .with("--key-id", key.key_id)
+        .with("--team-id", key.team_id)
+        .flag("--require-all")
         .passes()
         .await;
 }

@@ -1,9 +1,10 @@
-//! The clauses of `docs/protocol.md`: cited where they are stated, sourced, and each with a case of the conformance suite.
+//! The clauses of `docs/protocol.md`: every citation is of one, each names its sources, and the cases of the conformance suite hold where they hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use apns_conformance::case::Profile;
-use apns_conformance::server;
+use apns_conformance::case::{Case, Profile};
+use apns_conformance::clause::Clause;
+use apns_conformance::{client, server};
 
 use crate::sources::files;
 use crate::{expect_none, read, root};
@@ -135,22 +136,26 @@ fn keys(document: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// Name, clauses and profiles of each case of a suite.
+fn facts<T>(
+    chapters: &[&[&'static [Case<T>]]],
+) -> impl Iterator<Item = (&'static str, &'static [Clause], &'static [Profile])> {
+    let cases = chapters.iter().flat_map(|chapter| chapter.iter()).copied();
+    cases
+        .flatten()
+        .map(|case| (case.name, case.clauses, case.profiles))
+}
+
 #[test]
 fn every_case_cites_clauses_there_are_and_holds_where_they_hold() {
     let document = document();
     let stated = stated(&document);
     let mut findings = Vec::new();
-    for case in server::CHAPTERS
-        .iter()
-        .copied()
-        .flatten()
-        .copied()
-        .flatten()
-    {
-        let cited: Vec<_> = case.clauses.iter().map(ToString::to_string).collect();
+    for (name, clauses, profiles) in facts(server::CHAPTERS).chain(facts(client::CHAPTERS)) {
+        let cited: Vec<_> = clauses.iter().map(ToString::to_string).collect();
         let unknown = cited.iter().filter(|clause| !stated.contains_key(*clause));
-        findings.extend(unknown.map(|clause| format!("{}: {clause} is not stated", case.name)));
-        let only = match case.profiles {
+        findings.extend(unknown.map(|clause| format!("{name}: {clause} is not stated")));
+        let only = match profiles {
             [Profile::Apple] => "*apple only*",
             [Profile::Bridge] => "*bridge only*",
             _ => continue,
@@ -161,7 +166,7 @@ fn every_case_cites_clauses_there_are_and_holds_where_they_hold() {
                 || stated.get(clause).is_some_and(|text| text.contains(only))
         };
         if !cited.iter().any(said) {
-            findings.push(format!("{}: none of {cited:?} says {only}", case.name));
+            findings.push(format!("{name}: none of {cited:?} says {only}"));
         }
     }
     expect_none(
