@@ -26,7 +26,7 @@ pub struct Case<T: 'static> {
     /// What it cannot do without.
     pub needs: &'static [Need],
     /// Cases of one lane run one after the other, whatever `--jobs` says.
-    pub lane: Option<Lane>,
+    pub lanes: &'static [Lane],
     /// Finds out.
     pub run: Run<T>,
 }
@@ -54,7 +54,7 @@ impl<T> Case<T> {
             basis,
             profiles: &[Profile::Apple, Profile::Bridge],
             needs: &[],
-            lane: None,
+            lanes: &[],
             run,
         }
     }
@@ -71,13 +71,10 @@ impl<T> Case<T> {
         Self { needs, ..self }
     }
 
-    /// The same, never beside others of the lane.
+    /// The same, never beside others of these lanes.
     #[must_use]
-    pub const fn lane(self, lane: Lane) -> Self {
-        Self {
-            lane: Some(lane),
-            ..self
-        }
+    pub const fn lanes(self, lanes: &'static [Lane]) -> Self {
+        Self { lanes, ..self }
     }
 }
 
@@ -143,8 +140,18 @@ pub enum Need {
     OtherEnvironmentCertificate,
     /// A second client certificate, for another topic.
     OtherTopicCertificate,
+    /// A certificate of the right issuer that names no topic.
+    TopiclessCertificate,
+    /// A certificate of a phone.
+    DeviceCertificate,
     /// A key that signs provider tokens.
     ProviderKey,
+    /// A second one, of another team.
+    OtherTeamKey,
+    /// A second one, for the other environment only.
+    OtherEnvironmentKey,
+    /// A second one, for some topics only.
+    LimitedKey,
     /// A client certificate that has expired, and that the server has pinned.
     PinnedCertificate,
     /// A token that makes the server shut down.
@@ -172,7 +179,12 @@ impl Need {
             Self::RevokedCertificate => "--revoked-cert FILE",
             Self::OtherEnvironmentCertificate => "--other-environment-cert FILE",
             Self::OtherTopicCertificate => "--other-topic-cert FILE",
+            Self::TopiclessCertificate => "--topicless-cert FILE",
+            Self::DeviceCertificate => "--device-cert FILE",
             Self::ProviderKey => "--p8 FILE --key-id ID --team-id ID",
+            Self::OtherTeamKey => "--other-team-p8 FILE,KEY-ID,TEAM-ID",
+            Self::OtherEnvironmentKey => "--other-environment-p8 FILE,KEY-ID,TEAM-ID",
+            Self::LimitedKey => "--limited-p8 FILE,KEY-ID,TEAM-ID",
             Self::PinnedCertificate => "--pinned-cert FILE",
             Self::ShutdownToken => "--shutdown-token HEX",
             Self::FrameTimeout => "--frame-timeout SECONDS",
@@ -182,13 +194,15 @@ impl Need {
 }
 
 /// Cases that would disturb each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lane {
     /// They read the one feedback list, which clears it.
     Feedback,
     /// A bridge believes what is said of bad tokens only among good ones.
     BadTokens,
+    /// They are the one phone there is a certificate for.
+    Phone,
 }
 
 /// What a subject did instead, as a sentence without a full stop.

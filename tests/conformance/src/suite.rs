@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::sync::{Mutex, MutexGuard, Semaphore, mpsc};
 
 use crate::case::{Basis, Case, Failed, Lane, Need, Profile};
 use crate::clause::{Clause, Clauses};
@@ -66,16 +66,13 @@ impl Plan {
         mut done: impl FnMut(&Finding),
     ) -> Vec<Finding> {
         let slots = Arc::new(Semaphore::new(self.jobs.max(1)));
-        let lanes = Arc::new(Lanes::default());
+        let lanes = Arc::new(Lanes::of(cases));
         let (results, mut arrived) = mpsc::channel(cases.len().max(1));
         for (index, case) in cases.iter().copied().enumerate() {
             let (plan, subject, results) = (self.clone(), Arc::clone(subject), results.clone());
             let (slots, lanes) = (Arc::clone(&slots), Arc::clone(&lanes));
             tokio::spawn(async move {
-                let _lane = match case.lane {
-                    Some(lane) => Some(lanes.of(lane).lock().await),
-                    None => None,
-                };
+                let _alone = lanes.take(case.lanes).await;
                 let _slot = slots.acquire().await;
                 // Only a runner that is gone no longer listens.
                 let _ = results.send((index, plan.find(&subject, case).await)).await;
@@ -145,17 +142,23 @@ impl Plan {
 
 /// Who is on each lane.
 #[derive(Debug, Default)]
-struct Lanes {
-    feedback: Mutex<()>,
-    bad_tokens: Mutex<()>,
-}
+struct Lanes(BTreeMap<Lane, Mutex<()>>);
 
 impl Lanes {
-    fn of(&self, lane: Lane) -> &Mutex<()> {
-        match lane {
-            Lane::Feedback => &self.feedback,
-            Lane::BadTokens => &self.bad_tokens,
+    fn of<T>(cases: &[&'static Case<T>]) -> Self {
+        let lanes = cases.iter().flat_map(|case| case.lanes);
+        Self(lanes.map(|lane| (*lane, Mutex::default())).collect())
+    }
+
+    /// All of `wanted`, whose order is not that of the table: two cases cannot wait for each other.
+    async fn take(&self, wanted: &[Lane]) -> Vec<MutexGuard<'_, ()>> {
+        let mut taken = Vec::new();
+        for (lane, alone) in &self.0 {
+            if wanted.contains(lane) {
+                taken.push(alone.lock().await);
+            }
         }
+        taken
     }
 }
 

@@ -78,10 +78,14 @@ async fn the_simulator_is_apns_to_the_letter() {
         ..Knobs::default()
     })
     .await;
-    let simulator = &rig.simulator;
+    let (simulator, all) = (&rig.simulator, certificates());
+    let revoked = all.second_backend.identity().unwrap().certificate().pin;
+    simulator.world(|world, _| world.revoke(revoked));
     Subject::new(&rig, "apple", simulator.binary(), simulator.feedback())
         .await
-        .certificate("other-topic-", &certificates().other_topic)
+        .certificate("other-topic-", &all.other_topic)
+        .certificate("revoked-", &all.second_backend)
+        .certificate("topicless-", &all.device)
         .with("--burst", 300)
         .with("--shutdown-token", format!("ffff000a{}", "00".repeat(28)))
         .with("--frame-timeout", 2)

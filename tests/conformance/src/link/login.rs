@@ -1,19 +1,18 @@
-//! Who we say we are, and whom we believe: PEM files made into a TLS configuration.
+//! Who we say we are, and whom we believe: what PEM files have to say about it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_rustls::rustls;
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
-use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
-use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
+use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    SupportedProtocolVersion,
+    CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
 /// A certificate and its key, or nothing.
@@ -75,27 +74,12 @@ impl Roots {
         certificates(&bytes(path)?, path).map(Self)
     }
 
-    /// A configuration that shows `login`. Without roots any server is believed.
-    pub(crate) fn configure(
+    /// Believes them; without any, every server.
+    pub(super) fn verifier(
         &self,
-        login: &Login,
-        versions: &[&'static SupportedProtocolVersion],
-    ) -> Result<Arc<ClientConfig>, rustls::Error> {
-        let crypto = Arc::new(aws_lc_rs::default_provider());
-        let verifier = AnyName::over(&self.0, Arc::clone(&crypto))?;
-        let builder = ClientConfig::builder_with_provider(crypto)
-            .with_protocol_versions(versions)?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
-        let mut config = match login {
-            Login::Nobody => builder.with_no_client_auth(),
-            Login::Certificate { chain, key } => {
-                builder.with_client_auth_cert(chain.clone(), key.clone_key())?
-            }
-        };
-        config.enable_sni = false;
-        config.resumption = Resumption::disabled();
-        Ok(Arc::new(config))
+        crypto: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
+        Ok(Arc::new(AnyName::over(&self.0, crypto)?))
     }
 }
 

@@ -1,5 +1,6 @@
 //! A connection of a client, on which every byte and every record is a case's own choice, and which writes down what happened.
 
+mod hello;
 mod login;
 mod packet;
 mod records;
@@ -16,8 +17,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{AlertDescription, ClientConfig, Error as TlsError};
+use tokio_rustls::rustls::{AlertDescription, Error as TlsError};
 
+pub(crate) use self::hello::Hello;
 pub(crate) use self::login::{Login, Roots};
 pub(crate) use self::packet::{Answer, Packet};
 use self::records::Records;
@@ -80,7 +82,8 @@ impl Link {
     /// Connects and shakes hands.
     pub(crate) async fn connect(
         address: SocketAddr,
-        config: Arc<ClientConfig>,
+        hello: &Hello<'_>,
+        roots: &Roots,
         transcript: Transcript,
         number: u32,
         wait: Duration,
@@ -89,6 +92,12 @@ impl Link {
         let noted = |error: NoLink| {
             transcript.noted(number, &error.to_string());
             error
+        };
+        let unusable = |error| NoLink::Handshake(io::Error::other(error));
+        let config = hello.configure(roots).map_err(unusable)?;
+        let name = match hello.server_name {
+            Some(name) => ServerName::try_from(name).expect("a case asks for proper names"),
+            None => ServerName::from(address.ip()),
         };
         let socket = match timeout_at(deadline, TcpStream::connect(address)).await {
             Ok(Ok(socket)) => socket,
@@ -101,8 +110,7 @@ impl Link {
         socket
             .set_nodelay(true)
             .map_err(|error| noted(NoLink::Unreachable(error)))?;
-        let name = ServerName::from(address.ip());
-        let handshake = TlsConnector::from(config).connect(name, Records::new(socket));
+        let handshake = TlsConnector::from(Arc::new(config)).connect(name, Records::new(socket));
         match timeout_at(deadline, handshake).await {
             Ok(Ok(stream)) => {
                 transcript.noted(number, "connected");

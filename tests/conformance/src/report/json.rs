@@ -34,7 +34,7 @@ struct Listed {
     basis: Basis,
     profiles: &'static [Profile],
     needs: &'static [Need],
-    lane: Option<Lane>,
+    lanes: &'static [Lane],
 }
 
 pub(super) fn list<T>(cases: &[&'static Case<T>], to: impl Write) -> io::Result<()> {
@@ -47,7 +47,7 @@ pub(super) fn list<T>(cases: &[&'static Case<T>], to: impl Write) -> io::Result<
             basis: case.basis,
             profiles: case.profiles,
             needs: case.needs,
-            lane: case.lane,
+            lanes: case.lanes,
         })
         .collect();
     pretty(&listed, to)

@@ -2,6 +2,7 @@
 
 use tokio_rustls::rustls::AlertDescription as Alert;
 
+use super::papers::forged;
 use super::{Trial, case};
 use crate::bytes::framed;
 use crate::case::Basis::{AppleSays, Observed, OurChoice};
@@ -30,14 +31,23 @@ pub(super) const CASES: &[Case<Trial>] = &[
         "a certificate that looks right, of an issuer the server does not know, is refused",
         &[Clause::of("P-06")],
         Observed,
-        |t| Box::pin(async move { t.not_let_in(&t.target().forged(true)?).await }),
+        |t| Box::pin(async move { t.not_let_in(&forged(&t.target().papers.login, true)?).await }),
     ),
     case(
         "alert-of-an-unknown-issuer",
         "a certificate of an unknown issuer is refused with the alert unknown_ca",
         &[Clause::of("P-06")],
         OurChoice,
-        |t| Box::pin(async move { alert(t, &t.target().forged(false)?, Alert::UnknownCA).await }),
+        |t| {
+            Box::pin(async move {
+                alert(
+                    t,
+                    &forged(&t.target().papers.login, false)?,
+                    Alert::UnknownCA,
+                )
+                .await
+            })
+        },
     ),
     case(
         "expired-certificate",
@@ -46,7 +56,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         Observed,
         |t| {
             Box::pin(async move {
-                t.not_let_in(t.target().login_of(Need::ExpiredCertificate)?)
+                t.not_let_in(t.target().papers.login_of(Need::ExpiredCertificate)?)
                     .await
             })
         },
@@ -59,7 +69,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         OurChoice,
         |t| {
             Box::pin(async move {
-                let login = t.target().login_of(Need::ExpiredCertificate)?;
+                let login = t.target().papers.login_of(Need::ExpiredCertificate)?;
                 alert(t, login, Alert::CertificateExpired).await
             })
         },
@@ -72,7 +82,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         OurChoice,
         |t| {
             Box::pin(async move {
-                let login = t.target().login_of(Need::PinnedCertificate)?;
+                let login = t.target().papers.login_of(Need::PinnedCertificate)?;
                 let mut link = t
                     .connect_as(login)
                     .await
@@ -91,12 +101,44 @@ pub(super) const CASES: &[Case<Trial>] = &[
         Observed,
         |t| {
             Box::pin(async move {
-                t.not_let_in(t.target().login_of(Need::RevokedCertificate)?)
+                t.not_let_in(t.target().papers.login_of(Need::RevokedCertificate)?)
                     .await
             })
         },
     )
     .needs(&[Need::RevokedCertificate]),
+    case(
+        "certificate-that-cannot-be-read",
+        "what is no certificate is refused",
+        &[Clause::of("P-06")],
+        Observed,
+        |t| Box::pin(async move { t.not_let_in(&unreadable(&t.target().papers.login)?).await }),
+    ),
+    case(
+        "alert-of-a-certificate-that-cannot-be-read",
+        "what is no certificate is refused with the alert bad_certificate",
+        &[Clause::of("P-06")],
+        OurChoice,
+        |t| {
+            Box::pin(async move {
+                let login = unreadable(&t.target().papers.login)?;
+                alert(t, &login, Alert::BadCertificate).await
+            })
+        },
+    ),
+    case(
+        "alert-of-a-certificate-without-a-topic",
+        "a certificate that names no topic is refused with the alert certificate_unknown",
+        &[Clause::of("P-06"), Clause::of("P-60")],
+        OurChoice,
+        |t| {
+            Box::pin(async move {
+                let login = t.target().papers.login_of(Need::TopiclessCertificate)?;
+                alert(t, login, Alert::CertificateUnknown).await
+            })
+        },
+    )
+    .needs(&[Need::TopiclessCertificate]),
     case(
         "certificate-of-the-other-environment",
         "a certificate of the other environment cannot send",
@@ -104,8 +146,12 @@ pub(super) const CASES: &[Case<Trial>] = &[
         AppleSays,
         |t| {
             Box::pin(async move {
-                t.not_let_in(t.target().login_of(Need::OtherEnvironmentCertificate)?)
-                    .await
+                t.not_let_in(
+                    t.target()
+                        .papers
+                        .login_of(Need::OtherEnvironmentCertificate)?,
+                )
+                .await
             })
         },
     )
@@ -117,7 +163,10 @@ pub(super) const CASES: &[Case<Trial>] = &[
         OurChoice,
         |t| {
             Box::pin(async move {
-                let login = t.target().login_of(Need::OtherEnvironmentCertificate)?;
+                let login = t
+                    .target()
+                    .papers
+                    .login_of(Need::OtherEnvironmentCertificate)?;
                 alert(t, login, Alert::CertificateRevoked).await
             })
         },
@@ -130,7 +179,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         AppleSays,
         |t| {
             Box::pin(async move {
-                let login = t.target().login_of(Need::OtherTopicCertificate)?;
+                let login = t.target().papers.login_of(Need::OtherTopicCertificate)?;
                 let mut link = t
                     .connect_as(login)
                     .await
@@ -141,8 +190,19 @@ pub(super) const CASES: &[Case<Trial>] = &[
         },
     )
     .needs(&[Need::GoodToken, Need::OtherTopicCertificate])
-    .lane(Lane::BadTokens),
+    .lanes(&[Lane::BadTokens]),
 ];
+
+/// The user's key, and bytes in the place of its certificate.
+fn unreadable(login: &Login) -> Result<Login, Failed> {
+    let Login::Certificate { key, .. } = login else {
+        return Err(Failed::because("there is no key"));
+    };
+    Ok(Login::Certificate {
+        chain: vec![b"not a certificate".to_vec().into()],
+        key: key.clone_key(),
+    })
+}
 
 async fn handshake_fails(t: &Trial) -> Result<(), Failed> {
     match ends_with(t, &Login::Nobody).await? {

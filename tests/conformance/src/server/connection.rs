@@ -1,11 +1,13 @@
 //! Chapter 1: the connection, and how it is cut.
 
+use tokio_rustls::rustls::version::TLS12;
+
 use super::{Trial, case};
 use crate::bytes::{enhanced, framed, simple};
 use crate::case::Basis::{AppleSays, Observed, OurChoice};
-use crate::case::{Case, Failed, Need, Profile};
+use crate::case::{Case, Failed, Need, Profile, ensure};
 use crate::clause::Clause;
-use crate::link::{Answer, Heard};
+use crate::link::{Answer, Heard, Hello};
 
 /// The cases.
 pub(super) const CASES: &[Case<Trial>] = &[
@@ -88,6 +90,27 @@ pub(super) const CASES: &[Case<Trial>] = &[
         Observed,
         // No connection of this suite to this port sends either.
         |t| Box::pin(async move { t.refused(&framed(7, &[], &t.payload()), 2, 7).await }),
+    ),
+    case(
+        "any-server-name",
+        "a client that asks for a server name that nobody has is served",
+        &[Clause::of("P-04")],
+        OurChoice,
+        |t| Box::pin(any_server_name(t)),
+    ),
+    case(
+        "certificate-requested",
+        "the server asks for a certificate",
+        &[Clause::of("P-04"), Clause::of("P-02")],
+        Observed,
+        |t| Box::pin(async move { issuers(t).await.map(|_| ()) }),
+    ),
+    case(
+        "acceptable-issuers-empty",
+        "the server names no acceptable issuers when it asks for a certificate",
+        &[Clause::of("P-04")],
+        OurChoice,
+        |t| Box::pin(acceptable_issuers_empty(t)),
     ),
     case(
         "tls-1-2",
@@ -205,8 +228,37 @@ async fn write_and_close(t: &Trial) -> Result<(), Failed> {
     t.delivered_exactly(&numbers).await
 }
 
+async fn any_server_name(t: &Trial) -> Result<(), Failed> {
+    let hello = Hello {
+        server_name: Some("push.example.com"),
+        ..Hello::with(&t.target().papers.login)
+    };
+    let mut link = t.reach(&hello).await?;
+    link.send(&framed(7, &[], &t.payload())).await?;
+    t.answered(&mut link, 2, 7).await
+}
+
+/// The issuers that the server names when it asks for a certificate.
+async fn issuers(t: &Trial) -> Result<Vec<Vec<u8>>, Failed> {
+    let hello = Hello::with(&t.target().papers.login);
+    t.reach(&hello).await?;
+    hello
+        .question
+        .issuers()
+        .ok_or_else(|| Failed::because("it did not ask"))
+}
+
+async fn acceptable_issuers_empty(t: &Trial) -> Result<(), Failed> {
+    let issuers = issuers(t).await?;
+    ensure(issuers.is_empty(), || format!("it names {}", issuers.len()))
+}
+
 async fn tls_1_2(t: &Trial) -> Result<(), Failed> {
-    let mut link = t.connect_with_tls_1_2().await?;
+    let hello = Hello {
+        versions: &[&TLS12],
+        ..Hello::with(&t.target().papers.login)
+    };
+    let mut link = t.reach(&hello).await?;
     link.send(&framed(7, &[], &t.payload())).await?;
     t.answered(&mut link, 2, 7).await
 }

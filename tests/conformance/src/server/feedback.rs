@@ -24,7 +24,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         |t| Box::pin(async move { read(t).await.map(|_| ()) }),
     )
     .needs(&[Need::Feedback])
-    .lane(Lane::Feedback),
+    .lanes(&[Lane::Feedback]),
     case(
         "feedback-empty-list",
         "a list that was read is empty: a handshake and a close",
@@ -33,7 +33,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         |t| Box::pin(empty_list(t)),
     )
     .needs(&[Need::Feedback])
-    .lane(Lane::Feedback),
+    .lanes(&[Lane::Feedback]),
     case(
         "feedback-no-certificate",
         "a client without a certificate gets no feedback",
@@ -50,7 +50,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         |t| Box::pin(tuple(t)),
     )
     .needs(&[Need::Feedback, Need::GoneTokens])
-    .lane(Lane::Feedback),
+    .lanes(&[Lane::Feedback]),
     case(
         "feedback-tuples-are-not-split",
         "no tuple is split over two TLS records",
@@ -59,7 +59,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         |t| Box::pin(tuples_are_not_split(t)),
     )
     .needs(&[Need::Feedback, Need::GoneTokens])
-    .lane(Lane::Feedback),
+    .lanes(&[Lane::Feedback]),
     case(
         "feedback-read-is-cleared",
         "what was read is not on the list again",
@@ -68,7 +68,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         |t| Box::pin(read_is_cleared(t)),
     )
     .needs(&[Need::Feedback, Need::GoneTokens])
-    .lane(Lane::Feedback),
+    .lanes(&[Lane::Feedback]),
     case(
         "feedback-unread-is-kept",
         "a list whose reader broke off is there again",
@@ -77,7 +77,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         |t| Box::pin(unread_is_kept(t)),
     )
     .needs(&[Need::Feedback, Need::GoneTokens])
-    .lane(Lane::Feedback),
+    .lanes(&[Lane::Feedback]),
     case(
         "feedback-of-another-topic",
         "the list of one topic is not shown to the certificate of another",
@@ -86,7 +86,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         |t| Box::pin(of_another_topic(t)),
     )
     .needs(&[Need::Feedback, Need::GoneTokens, Need::OtherTopicCertificate])
-    .lane(Lane::Feedback),
+    .lanes(&[Lane::Feedback]),
 ];
 
 /// A token that is gone, since when, as the list says.
@@ -258,7 +258,7 @@ async fn of_another_topic(t: &Trial) -> Result<(), Failed> {
     read(t).await?;
     let token = t.gone_token().await?;
     report(t, &token).await?;
-    let other = t.target().login_of(Need::OtherTopicCertificate)?;
+    let other = t.target().papers.login_of(Need::OtherTopicCertificate)?;
     let mut link = t.connect_to_feedback_as(other).await?;
     let list = tuples(&records(&mut link).await?.concat())?;
     ensure(list.iter().all(|tuple| tuple.token != token), || {

@@ -8,6 +8,7 @@ mod forged;
 mod http2;
 mod notifications;
 mod options;
+mod papers;
 mod target;
 mod trial;
 

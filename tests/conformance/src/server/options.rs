@@ -73,6 +73,18 @@ pub struct Options {
     /// Its key.
     #[arg(long, value_name = "FILE", help_heading = LOGIN)]
     pub other_topic_key: Option<PathBuf>,
+    /// A client certificate of the right issuer that names no topic.
+    #[arg(long, value_name = "FILE", help_heading = LOGIN)]
+    pub topicless_cert: Option<PathBuf>,
+    /// Its key.
+    #[arg(long, value_name = "FILE", help_heading = LOGIN)]
+    pub topicless_key: Option<PathBuf>,
+    /// The certificate of a phone, for --courier-port.
+    #[arg(long, value_name = "FILE", help_heading = LOGIN)]
+    pub device_cert: Option<PathBuf>,
+    /// Its key.
+    #[arg(long, value_name = "FILE", help_heading = LOGIN)]
+    pub device_key: Option<PathBuf>,
 
     /// A key for provider tokens, the portal's AuthKey_….p8.
     #[arg(long, value_name = "FILE", requires = "key_id", requires = "team_id", help_heading = LOGIN)]
@@ -83,6 +95,15 @@ pub struct Options {
     /// Its team's ten characters.
     #[arg(long, value_name = "ID", help_heading = LOGIN)]
     pub team_id: Option<String>,
+    /// A second key for provider tokens, of another team.
+    #[arg(long, value_name = "FILE,KEY-ID,TEAM-ID", help_heading = LOGIN)]
+    pub other_team_p8: Option<KeyText>,
+    /// One for the environment that this server is not.
+    #[arg(long, value_name = "FILE,KEY-ID,TEAM-ID", help_heading = LOGIN)]
+    pub other_environment_p8: Option<KeyText>,
+    /// One of the same team, for some topics only.
+    #[arg(long, value_name = "FILE,KEY-ID,TEAM-ID", help_heading = LOGIN)]
+    pub limited_p8: Option<KeyText>,
 
     /// A device token the server accepts with this certificate; may be repeated. Without one, the observer's REST API makes some.
     #[arg(long, value_name = "HEX")]
@@ -156,6 +177,32 @@ impl FromStr for RestAddress {
             .parse()
             .map(Self)
             .map_err(|_| "write http://ADDRESS:PORT".to_owned())
+    }
+}
+
+/// A key for provider tokens as it is written on a command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyText {
+    /// The `.p8` file.
+    pub file: PathBuf,
+    /// The key's ten characters.
+    pub key_id: String,
+    /// Its team's ten characters.
+    pub team_id: String,
+}
+
+impl FromStr for KeyText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.rsplitn(3, ',').collect::<Vec<_>>()[..] {
+            [team_id, key_id, file] if !file.is_empty() => Ok(Self {
+                file: file.into(),
+                key_id: key_id.to_owned(),
+                team_id: team_id.to_owned(),
+            }),
+            _ => Err("write FILE,KEY-ID,TEAM-ID".to_owned()),
+        }
     }
 }
 

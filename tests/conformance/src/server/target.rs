@@ -1,22 +1,19 @@
 //! The server under test, and all that the user gave about it, read once.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::Path;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio_rustls::rustls::{ALL_VERSIONS, SupportedProtocolVersion};
-
-use super::forged;
-use super::http2::ProviderKey;
 use super::options::{BadToken, Options};
+use super::papers::Papers;
 use super::trial::{PROBE, Trial, probe};
 use crate::bytes::framed;
 use crate::case::{Failed, Need, Profile};
 use crate::cli::Failure;
-use crate::link::{Answer, Link, Login, NoLink, Packet, Roots};
+use crate::link::{Answer, Hello, Link, NoLink, Packet, Roots};
 use crate::observer::Observer;
 use crate::suite::Subject;
 use crate::transcript::Transcript;
@@ -30,12 +27,8 @@ const PHONES: u32 = 32;
 /// The server.
 #[derive(Debug)]
 pub(super) struct Target {
-    pub(super) address: SocketAddr,
-    pub(super) feedback: Option<SocketAddr>,
-    ports: BTreeMap<&'static str, SocketAddr>,
-    pub(super) login: Login,
-    logins: Vec<(Need, Login)>,
-    provider_key: Option<ProviderKey>,
+    ports: BTreeMap<Port, SocketAddr>,
+    pub(super) papers: Papers,
     roots: Roots,
     pub(super) topic: Option<String>,
     good_tokens: Vec<Vec<u8>>,
@@ -57,6 +50,29 @@ pub(super) struct Target {
     trials: AtomicU32,
 }
 
+/// Where a server listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Port {
+    /// For notifications.
+    Binary,
+    Feedback,
+    Http2,
+    /// For phones.
+    Courier,
+}
+
+impl fmt::Display for Port {
+    /// As the option that names it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Binary => "port",
+            Self::Feedback => "feedback-port",
+            Self::Http2 => "http2-port",
+            Self::Courier => "courier-port",
+        })
+    }
+}
+
 /// How a client can know that what it sent was accepted, in a protocol that does not say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Acceptance {
@@ -69,32 +85,25 @@ pub(super) enum Acceptance {
 impl Target {
     /// Reads what was given, connects once, and finds out how the server is to be asked.
     pub(super) async fn reach(options: &Options) -> Result<Self, Failure> {
-        let certificate = options
-            .cert
-            .as_deref()
-            .ok_or_else(|| Failure::new(Failure::USAGE, "--cert is missing"))?;
-        let address = resolve(&options.host, options.port.unwrap_or_default()).await?;
-        let on = |port: Option<u16>| port.map(|port| SocketAddr::new(address.ip(), port));
-        let login = read(certificate, options.key.as_deref())?;
+        let host = resolve(&options.host).await?;
+        let papers = Papers::read(options)?;
         let bad_tokens = options.bad_token.iter().filter_map(|token| match token {
             BadToken::This(token) => Some(token.0.clone()),
             BadToken::Random => None,
         });
         let ports = [
-            ("http2", options.http2_port),
-            ("courier", options.courier_port),
+            (Port::Binary, options.port),
+            (Port::Feedback, options.feedback_port),
+            (Port::Http2, options.http2_port),
+            (Port::Courier, options.courier_port),
         ];
         let mut target = Self {
-            address,
-            feedback: on(options.feedback_port),
             ports: ports
                 .into_iter()
-                .filter_map(|(name, port)| Some((name, on(port)?)))
+                .filter_map(|(port, number)| Some((port, SocketAddr::new(host, number?))))
                 .collect(),
-            topic: options.topic.clone().or_else(|| login.topic()),
-            login,
-            logins: logins(options)?,
-            provider_key: provider_key(options)?,
+            topic: options.topic.clone().or_else(|| papers.login.topic()),
+            papers,
             roots: match &options.ca {
                 Some(path) => Roots::read(path).map_err(|error| Failure::usage(&error))?,
                 None => Roots::default(),
@@ -130,20 +139,26 @@ impl Target {
         Ok(target)
     }
 
-    /// Connects to `address` and logs in.
+    /// Connects to one of its ports and says `hello`.
     pub(super) async fn connect(
         &self,
-        address: SocketAddr,
-        login: &Login,
-        versions: &[&'static SupportedProtocolVersion],
+        port: Port,
+        hello: &Hello<'_>,
         transcript: Transcript,
         number: u32,
     ) -> Result<Link, NoLink> {
-        let config = self
-            .roots
-            .configure(login, versions)
-            .map_err(|error| NoLink::Handshake(std::io::Error::other(error)))?;
-        Link::connect(address, config, transcript, number, self.timeout).await
+        let none = || std::io::Error::other(format!("no --{port} was given"));
+        let address = self.ports.get(&port);
+        let address = *address.ok_or_else(|| NoLink::Unreachable(none()))?;
+        Link::connect(
+            address,
+            hello,
+            &self.roots,
+            transcript,
+            number,
+            self.timeout,
+        )
+        .await
     }
 
     /// Without a token of the user's own, phones of the observer's.
@@ -174,42 +189,11 @@ impl Target {
             .ok_or_else(|| Failed::because("no good token was given"))
     }
 
-    /// Connects to another of its ports, offering `protocols` by ALPN.
-    pub(super) async fn connect_to(
-        &self,
-        port: &'static str,
-        login: &Login,
-        protocols: &[&str],
-        transcript: Transcript,
-        number: u32,
-    ) -> Result<Link, NoLink> {
-        let none = || std::io::Error::other(format!("no --{port}-port was given"));
-        let address = self.ports.get(port);
-        let address = *address.ok_or_else(|| NoLink::Unreachable(none()))?;
-        let config = self
-            .roots
-            .configure(login, ALL_VERSIONS)
-            .map_err(|error| NoLink::Handshake(std::io::Error::other(error)))?;
-        let mut config = Arc::unwrap_or_clone(config);
-        let protocols = protocols
-            .iter()
-            .map(|protocol| protocol.as_bytes().to_vec());
-        config.alpn_protocols = protocols.collect();
-        Link::connect(address, Arc::new(config), transcript, number, self.timeout).await
-    }
-
     /// The app's bundle id.
     pub(super) fn topic(&self) -> Result<&str, Failed> {
         self.topic
             .as_deref()
             .ok_or_else(|| Failed::because("the certificate has no UID, and no --topic was given"))
-    }
-
-    /// The key that signs provider tokens.
-    pub(super) fn provider_key(&self) -> Result<&ProviderKey, Failed> {
-        self.provider_key
-            .as_ref()
-            .ok_or_else(|| Failed::because("no --p8 was given"))
     }
 
     /// A token it refuses. `random` makes one that nobody has.
@@ -228,34 +212,19 @@ impl Target {
             .ok_or_else(|| Failed::because("no --shutdown-token was given"))
     }
 
-    /// The certificate that `need` is about.
-    pub(super) fn login_of(&self, need: Need) -> Result<&Login, Failed> {
-        let given = self.logins.iter().find(|(of, _)| *of == need);
-        given
-            .map(|(_, login)| login)
-            .ok_or_else(|| Failed(format!("no {} was given", need.option())))
-    }
-
-    /// A login like the user's, of an issuer that nobody knows: not even its name, or just that.
-    pub(super) fn forged(&self, known_name: bool) -> Result<Login, Failed> {
-        let Login::Certificate { chain, .. } = &self.login else {
-            return Err(Failed::because("there is no certificate to forge"));
-        };
-        let own = chain
-            .first()
-            .ok_or_else(|| Failed::because("an empty chain"))?;
-        forged::forge(own, known_name)
-            .map_err(|error| Failed(format!("the certificate cannot be forged: {error}")))
-    }
-
     /// Whether the server answers the probe. What stands before it lets a bridge see some deliveries.
     async fn ask(&self, profile: Profile) -> Result<Acceptance, Failure> {
         let unreachable = |what: String| Failure::new(Failure::UNREACHABLE, what);
         let transcript = Transcript::default();
         let mut link = self
-            .connect(self.address, &self.login, ALL_VERSIONS, transcript, 1)
+            .connect(
+                Port::Binary,
+                &Hello::with(&self.papers.login),
+                transcript,
+                1,
+            )
             .await
-            .map_err(|error| unreachable(format!("{}: {error}", self.address)))?;
+            .map_err(|error| unreachable(error.to_string()))?;
         let mut frames = Vec::new();
         if let (Profile::Bridge, Some(token)) = (profile, self.good_tokens.first()) {
             let payload = br#"{"aps":{"alert":"apns-conformance"}}"#;
@@ -285,18 +254,23 @@ impl Subject for Target {
             Need::BadToken => self.random_is_bad || !self.bad_tokens.is_empty(),
             Need::FreshBadTokens => self.random_is_bad,
             Need::GoneTokens => self.topic.is_some() && self.observer.knows_gone(),
-            Need::Feedback => self.feedback.is_some(),
-            Need::Http2 => self.ports.contains_key("http2"),
-            Need::Courier => self.ports.contains_key("courier"),
+            Need::Feedback => self.ports.contains_key(&Port::Feedback),
+            Need::Http2 => self.ports.contains_key(&Port::Http2),
+            Need::Courier => self.ports.contains_key(&Port::Courier),
             Need::Observer => self.observer.sees(),
             Need::ShutdownToken => self.shutdown_token.is_some(),
             Need::FrameTimeout => self.frame_timeout.is_some(),
-            Need::ProviderKey => self.provider_key.is_some(),
             Need::ExpiredCertificate
             | Need::RevokedCertificate
             | Need::OtherEnvironmentCertificate
             | Need::OtherTopicCertificate
-            | Need::PinnedCertificate => self.login_of(need).is_ok(),
+            | Need::TopiclessCertificate
+            | Need::DeviceCertificate
+            | Need::PinnedCertificate
+            | Need::ProviderKey
+            | Need::OtherTeamKey
+            | Need::OtherEnvironmentKey
+            | Need::LimitedKey => self.papers.has(need),
         }
     }
 
@@ -307,63 +281,12 @@ impl Subject for Target {
     }
 }
 
-/// The certificates that single cases are about.
-fn logins(options: &Options) -> Result<Vec<(Need, Login)>, Failure> {
-    let given = [
-        (
-            Need::ExpiredCertificate,
-            &options.expired_cert,
-            &options.expired_key,
-        ),
-        (
-            Need::PinnedCertificate,
-            &options.pinned_cert,
-            &options.pinned_key,
-        ),
-        (
-            Need::RevokedCertificate,
-            &options.revoked_cert,
-            &options.revoked_key,
-        ),
-        (
-            Need::OtherEnvironmentCertificate,
-            &options.other_environment_cert,
-            &options.other_environment_key,
-        ),
-        (
-            Need::OtherTopicCertificate,
-            &options.other_topic_cert,
-            &options.other_topic_key,
-        ),
-    ];
-    given
-        .into_iter()
-        .filter_map(|(need, certificate, key)| {
-            let certificate = certificate.as_deref()?;
-            Some(read(certificate, key.as_deref()).map(|login| (need, login)))
-        })
-        .collect()
-}
-
-fn provider_key(options: &Options) -> Result<Option<ProviderKey>, Failure> {
-    let (Some(path), Some(key), Some(team)) = (&options.p8, &options.key_id, &options.team_id)
-    else {
-        return Ok(None);
-    };
-    ProviderKey::read(path, key, team)
-        .map(Some)
-        .map_err(|error| Failure::new(Failure::USAGE, error))
-}
-
-fn read(certificate: &Path, key: Option<&Path>) -> Result<Login, Failure> {
-    Login::read(certificate, key).map_err(|error| Failure::usage(&error))
-}
-
-async fn resolve(host: &str, port: u16) -> Result<SocketAddr, Failure> {
+async fn resolve(host: &str) -> Result<IpAddr, Failure> {
     let unknown = |why: &str| Failure::new(Failure::UNREACHABLE, format!("{host}: {why}"));
-    tokio::net::lookup_host((host, port))
+    tokio::net::lookup_host((host, 0))
         .await
         .map_err(|error| unknown(&error.to_string()))?
         .next()
+        .map(|address| address.ip())
         .ok_or_else(|| unknown("has no address"))
 }

@@ -1,19 +1,16 @@
 //! What a case finds out with: connections to the server, tokens, payloads of its own, and the questions most cases ask.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, interval};
-use tokio_rustls::rustls::version::TLS12;
-use tokio_rustls::rustls::{ALL_VERSIONS, SupportedProtocolVersion};
 
-use super::target::{Acceptance, Target};
+use super::target::{Acceptance, Port, Target};
 use crate::bytes::framed;
 use crate::case::Failed;
-use crate::link::{Answer, Ending, Heard, Link, Login, NoLink, Packet};
+use crate::link::{Answer, Ending, Heard, Hello, Link, Login, NoLink, Packet};
 use crate::transcript::Transcript;
 
 /// The identifier of the probe; no case uses it for anything else.
@@ -97,71 +94,44 @@ impl Trial {
 
     /// A connection that is logged in.
     pub(super) async fn connect(&self) -> Result<Link, Failed> {
-        self.connect_as(&self.target.login)
+        self.reach(&Hello::with(&self.target.papers.login)).await
+    }
+
+    /// A connection that begins with `hello`.
+    pub(super) async fn reach(&self, hello: &Hello<'_>) -> Result<Link, Failed> {
+        self.connect_to(Port::Binary, hello)
             .await
             .map_err(|error| Failed(error.to_string()))
     }
 
     /// A connection with this login.
     pub(super) async fn connect_as(&self, login: &Login) -> Result<Link, NoLink> {
-        self.link(self.target.address, login, ALL_VERSIONS).await
+        self.connect_to(Port::Binary, &Hello::with(login)).await
     }
 
-    /// A connection of a client that knows nothing newer.
-    pub(super) async fn connect_with_tls_1_2(&self) -> Result<Link, Failed> {
-        self.link(self.target.address, &self.target.login, &[&TLS12])
-            .await
-            .map_err(|error| Failed(error.to_string()))
-    }
-
-    /// A connection to another port of the server, offering `protocols` by ALPN.
-    pub(super) async fn connect_to(
-        &self,
-        port: &'static str,
-        login: &Login,
-        protocols: &[&str],
-    ) -> Result<Link, NoLink> {
+    /// A connection to one of the server's ports.
+    pub(super) async fn connect_to(&self, port: Port, hello: &Hello<'_>) -> Result<Link, NoLink> {
         let number = 1 + self.connections.fetch_add(1, Ordering::Relaxed);
         let transcript = self.transcript.clone();
-        self.target
-            .connect_to(port, login, protocols, transcript, number)
-            .await
+        self.target.connect(port, hello, transcript, number).await
     }
 
     /// A connection to the feedback service.
     pub(super) async fn connect_to_feedback(&self) -> Result<Link, Failed> {
-        self.connect_to_feedback_as(&self.target.login).await
+        self.connect_to_feedback_as(&self.target.papers.login).await
     }
 
     /// A connection to the feedback service with this login.
     pub(super) async fn connect_to_feedback_as(&self, login: &Login) -> Result<Link, Failed> {
-        self.link(self.feedback()?, login, ALL_VERSIONS)
+        self.connect_to(Port::Feedback, &Hello::with(login))
             .await
             .map_err(|error| Failed(error.to_string()))
     }
 
-    fn feedback(&self) -> Result<SocketAddr, Failed> {
-        self.target
-            .feedback
-            .ok_or_else(|| Failed::because("no --feedback-port was given"))
-    }
-
-    async fn link(
-        &self,
-        address: SocketAddr,
-        login: &Login,
-        versions: &[&'static SupportedProtocolVersion],
-    ) -> Result<Link, NoLink> {
-        let number = 1 + self.connections.fetch_add(1, Ordering::Relaxed);
-        let transcript = self.transcript.clone();
-        self.target
-            .connect(address, login, versions, transcript, number)
-            .await
-    }
-
     /// Expects the feedback service to refuse this login.
     pub(super) async fn gets_no_feedback(&self, login: &Login) -> Result<(), Failed> {
-        let mut link = match self.link(self.feedback()?, login, ALL_VERSIONS).await {
+        let hello = Hello::with(login);
+        let mut link = match self.connect_to(Port::Feedback, &hello).await {
             Ok(link) => link,
             Err(NoLink::Refused(_)) => return Ok(()),
             Err(error) => return Err(Failed(error.to_string())),

@@ -242,6 +242,7 @@ fn certificates(folder: &TempDir) -> ServerConfig {
     roots.add(root.der().clone()).unwrap();
     let verifier =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&crypto))
+            .clear_root_hint_subjects()
             .build()
             .unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));

@@ -1,11 +1,11 @@
 //! What follows a packet, and what ends a connection without one: [P-18], [P-19], [P-31], [P-41], [P-42].
 
 use super::super::{Trial, case};
-use crate::bytes::framed;
+use crate::bytes::{framed, simple};
 use crate::case::Basis::{AppleSays, Observed, OurChoice};
 use crate::case::{Case, Failed, Need};
 use crate::clause::Clause;
-use crate::link::{Answer, Heard};
+use crate::link::{Answer, Ending, Heard};
 
 /// More than the buffers of both kernels hold, so that a server that does not read on is noticed.
 const BACKLOG_LEN: usize = 4 * 1024 * 1024;
@@ -18,6 +18,13 @@ pub(super) const CASES: &[Case<Trial>] = &[
         &[Clause::of("P-31")],
         AppleSays,
         |t| Box::pin(closed_behind_the_packet(t)),
+    ),
+    case(
+        "close-notify-behind-the-packet",
+        "behind an error packet the server says close_notify",
+        &[Clause::of("P-41")],
+        OurChoice,
+        |t| Box::pin(close_notify_behind_the_packet(t)),
     ),
     case(
         "packet-survives-a-backlog",
@@ -75,6 +82,37 @@ pub(super) const CASES: &[Case<Trial>] = &[
         },
     )
     .needs(&[Need::GoodToken, Need::ShutdownToken]),
+    case(
+        "shutdown-with-nothing-accepted",
+        "a server that closes and has accepted nothing on the connection says nothing",
+        &[Clause::of("P-42")],
+        OurChoice,
+        |t| {
+            Box::pin(async move {
+                let frame = framed(7, t.target().shutdown_token()?, &t.payload());
+                t.ends_without_a_packet(&frame).await
+            })
+        },
+    )
+    .needs(&[Need::ShutdownToken]),
+    case(
+        "shutdown-behind-one-without-an-identifier",
+        "a server that closes, where the last it accepted had no identifier, says nothing",
+        &[Clause::of("P-42")],
+        OurChoice,
+        |t| {
+            Box::pin(async move {
+                let good = t.good()?;
+                let frames = [
+                    framed(5, good, &t.payload()),
+                    simple(good, &t.payload()),
+                    framed(7, t.target().shutdown_token()?, &t.payload()),
+                ];
+                t.ends_without_a_packet(&frames.concat()).await
+            })
+        },
+    )
+    .needs(&[Need::GoodToken, Need::ShutdownToken]),
 ];
 
 async fn closed_behind_the_packet(t: &Trial) -> Result<(), Failed> {
@@ -88,6 +126,18 @@ async fn closed_behind_the_packet(t: &Trial) -> Result<(), Failed> {
         Answer::End(_) => Ok(()),
         Answer::Nothing => Err(Failed::because("the connection stayed open")),
         answer @ Answer::Packet(_) => Err(Failed(format!("behind the packet {answer}"))),
+    }
+}
+
+async fn close_notify_behind_the_packet(t: &Trial) -> Result<(), Failed> {
+    let mut link = t.connect().await?;
+    link.send(&framed(7, &[], &t.payload())).await?;
+    t.answered(&mut link, 2, 7).await?;
+    match link.hear().await? {
+        Heard::End(Ending::CloseNotify) => Ok(()),
+        Heard::End(ending) => Err(Failed(format!("the server ended it otherwise: {ending}"))),
+        Heard::Record(_) => Err(Failed::because("the server said something else")),
+        Heard::Nothing => Err(Failed::because("the connection stayed open")),
     }
 }
 

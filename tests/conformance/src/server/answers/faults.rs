@@ -81,19 +81,14 @@ pub(super) const CASES: &[Case<Trial>] = &[
         "a token of 31 bytes is answered 5",
         &[Clause::of("P-34")],
         OurChoice,
-        |t| Box::pin(async move { t.refused(&framed(7, &[0xaa; 31], &t.payload()), 5, 7).await }),
+        |t| Box::pin(token_size(t, &[0xaa; 31])),
     ),
     case(
         "token-of-101-bytes",
         "a token of 101 bytes is answered 5",
         &[Clause::of("P-34"), Clause::of("P-20")],
         OurChoice,
-        |t| {
-            Box::pin(async move {
-                t.refused(&framed(7, &[0xaa; 101], &t.payload()), 5, 7)
-                    .await
-            })
-        },
+        |t| Box::pin(token_size(t, &[0xaa; 101])),
     ),
     case(
         "payload-of-0-bytes-command-1",
@@ -163,7 +158,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         },
     )
     .needs(&[Need::BadToken])
-    .lane(Lane::BadTokens),
+    .lanes(&[Lane::BadTokens]),
     case(
         "unknown-token-command-2",
         "a command 2 for a token that nobody has is answered 8",
@@ -172,7 +167,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         |t| Box::pin(async move { t.refused(&framed(7, &t.bad()?, &t.payload()), 8, 7).await }),
     )
     .needs(&[Need::BadToken])
-    .lane(Lane::BadTokens),
+    .lanes(&[Lane::BadTokens]),
     case(
         "unknown-token-of-100-bytes",
         "a token of 100 bytes is looked up: when nobody has it, it is answered 8",
@@ -186,7 +181,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         },
     )
     .needs(&[Need::FreshBadTokens])
-    .lane(Lane::BadTokens),
+    .lanes(&[Lane::BadTokens]),
     case(
         "token-goes-before-payload",
         "a missing token is answered before a payload that is too long",
@@ -274,6 +269,28 @@ pub(super) const CASES: &[Case<Trial>] = &[
     .needs(&[Need::GoodToken])
     .only(&[Profile::Bridge]),
     case(
+        "command-0-whatever-is-wrong-has-no-answer",
+        "a command 0 is not answered with a packet, whatever is wrong with it",
+        &[Clause::of("P-39")],
+        AppleSays,
+        |t| Box::pin(command_0_whatever_is_wrong(t)),
+    )
+    .needs(&[Need::GoodToken]),
+    case(
+        "farewell-command-0",
+        "a command 0 with neither token nor payload closes the connection without a packet",
+        &[Clause::of("P-44"), Clause::of("P-39")],
+        OurChoice,
+        |t| Box::pin(async move { t.ends_without_a_packet(&simple(&[], &[])).await }),
+    ),
+    case(
+        "farewell-without-items",
+        "a command 2 with no item but the identifier is answered 2 with it",
+        &[Clause::of("P-44"), Clause::of("P-33")],
+        Observed,
+        |t| Box::pin(async move { t.refused(&frame(&[item(3, &[0, 0, 0, 7])]), 2, 7).await }),
+    ),
+    case(
         "farewell-command-1",
         "a command 1 with neither token nor payload is answered 2 with its identifier",
         &[Clause::of("P-44")],
@@ -325,6 +342,25 @@ async fn error_packet_in_one_record(t: &Trial) -> Result<(), Failed> {
     }
 }
 
+async fn token_size(t: &Trial, token: &[u8]) -> Result<(), Failed> {
+    t.refused(&enhanced(7, 0, token, &t.payload()), 5, 7)
+        .await?;
+    t.refused(&framed(7, token, &t.payload()), 5, 7).await
+}
+
+async fn command_0_whatever_is_wrong(t: &Trial) -> Result<(), Failed> {
+    let long = t.payload_of(t.target().payload_limit + 1);
+    for frame in [
+        simple(&[0xaa; 31], &t.payload()),
+        simple(&[0xaa; 101], &t.payload()),
+        simple(t.good()?, &[]),
+        simple(t.good()?, &long),
+    ] {
+        no_packet(t, &frame).await?;
+    }
+    Ok(())
+}
+
 async fn identifier_comes_back(t: &Trial) -> Result<(), Failed> {
     for identifier in [0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x0102_0304] {
         t.refused(&framed(identifier, &[], &t.payload()), 2, identifier)
@@ -334,8 +370,13 @@ async fn identifier_comes_back(t: &Trial) -> Result<(), Failed> {
 }
 
 async fn command_0_has_no_answer(t: &Trial) -> Result<(), Failed> {
+    no_packet(t, &simple(&[], &t.payload())).await
+}
+
+/// Expects no packet for `frame`, whether the connection is closed or not.
+async fn no_packet(t: &Trial, frame: &[u8]) -> Result<(), Failed> {
     let mut link = t.connect().await?;
-    link.send(&simple(&[], &t.payload())).await?;
+    link.send(frame).await?;
     match link.answer_within(t.target().quiet).await? {
         Answer::Packet(packet) => Err(Failed(format!("the server answered {packet}"))),
         Answer::End(_) | Answer::Nothing => Ok(()),

@@ -93,7 +93,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         |t| Box::pin(named_at_second_sight(t)),
     )
     .needs(&[Need::GoodToken, Need::FreshBadTokens])
-    .lane(Lane::BadTokens)
+    .lanes(&[Lane::BadTokens])
     .only(&[Profile::Bridge]),
     case(
         "unknown-token-at-first-sight-takes-nothing-with-it",
@@ -103,7 +103,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         |t| Box::pin(first_sight_takes_nothing_with_it(t)),
     )
     .needs(&[Need::GoodToken, Need::FreshBadTokens, Need::Observer])
-    .lane(Lane::BadTokens)
+    .lanes(&[Lane::BadTokens])
     .only(&[Profile::Bridge]),
     case(
         "only-the-first-of-two-is-named",

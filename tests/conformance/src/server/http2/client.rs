@@ -10,8 +10,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::super::Trial;
+use super::super::target::Port;
 use crate::case::{Failed, ensure};
-use crate::link::Login;
+use crate::link::{Hello, Login};
 use crate::transcript::Transcript;
 
 /// Bytes of an answer that are read; one has a few words.
@@ -112,7 +113,7 @@ impl Api {
     /// Connects with `login`, offering `h2`.
     pub(super) async fn connect(t: &Trial, login: &Login) -> Result<Self, Failed> {
         let link = t
-            .connect_to("http2", login, &["h2"])
+            .connect_to(Port::Http2, &Hello::offering(&["h2"], login))
             .await
             .map_err(|error| Failed(error.to_string()))?;
         let (stream, transcript, number) = link.into_stream();
@@ -202,7 +203,7 @@ impl Api {
 impl Trial {
     /// A connection to the provider API with the user's certificate.
     pub(super) async fn api(&self) -> Result<Api, Failed> {
-        Api::connect(self, &self.target().login).await
+        Api::connect(self, &self.target().papers.login).await
     }
 
     /// A push to a good token with a payload of its own.

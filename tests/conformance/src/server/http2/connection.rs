@@ -3,12 +3,13 @@
 use data_encoding::HEXLOWER;
 
 use super::super::Trial;
+use super::super::target::Port;
 use super::frames::{Frame, Frames, GOAWAY, HEADERS, RST_STREAM, SETTINGS};
 use super::push;
 use crate::case::Basis::{AppleSays, Observed, OurChoice};
 use crate::case::{Case, Failed, Need, ensure};
 use crate::clause::Clause;
-use crate::link::{Login, NoLink};
+use crate::link::{Hello, Login, NoLink};
 
 /// Settings and errors of RFC 9113.
 const MAX_CONCURRENT_STREAMS: u16 = 3;
@@ -123,7 +124,10 @@ pub(super) const CASES: &[Case<Trial>] = &[
 
 async fn alpn(t: &Trial) -> Result<(), Failed> {
     let link = t
-        .connect_to("http2", &t.target().login, &["h2", "http/1.1"])
+        .connect_to(
+            Port::Http2,
+            &Hello::offering(&["h2", "http/1.1"], &t.target().papers.login),
+        )
         .await
         .map_err(|error| Failed(error.to_string()))?;
     ensure(link.protocol() == Some(b"h2"), || {
@@ -135,16 +139,14 @@ async fn alpn(t: &Trial) -> Result<(), Failed> {
 }
 
 async fn without_alpn(t: &Trial) -> Result<(), Failed> {
-    let mut frames = Frames::connect(t, &t.target().login, &[]).await?;
+    let mut frames = Frames::connect(t, &t.target().papers.login, &[]).await?;
     request(t, &mut frames, 1, (":authority", "api.push.apple.com")).await?;
     frames.find("200", Frame::is_200).await.map(|_| ())
 }
 
 async fn other_alpn(t: &Trial) -> Result<(), Failed> {
-    match t
-        .connect_to("http2", &t.target().login, &["http/1.1"])
-        .await
-    {
+    let hello = Hello::offering(&["http/1.1"], &t.target().papers.login);
+    match t.connect_to(Port::Http2, &hello).await {
         Err(NoLink::Refused(_)) => Ok(()),
         Err(error) => Err(Failed(error.to_string())),
         Ok(link) => ensure(link.protocol() == Some(b"http/1.1"), || {
@@ -169,7 +171,7 @@ async fn refusal_leaves_the_connection(t: &Trial) -> Result<(), Failed> {
 }
 
 async fn idle_connection_stays(t: &Trial) -> Result<(), Failed> {
-    let mut frames = Frames::connect(t, &t.target().login, &["h2"]).await?;
+    let mut frames = Frames::connect(t, &t.target().papers.login, &["h2"]).await?;
     request(t, &mut frames, 1, (":authority", "api.push.apple.com")).await?;
     frames.find("200", Frame::is_200).await?;
     frames.quiet(t.target().quiet).await?;
@@ -178,7 +180,7 @@ async fn idle_connection_stays(t: &Trial) -> Result<(), Failed> {
 }
 
 async fn host_without_authority(t: &Trial) -> Result<(), Failed> {
-    let mut frames = Frames::connect(t, &t.target().login, &["h2"]).await?;
+    let mut frames = Frames::connect(t, &t.target().papers.login, &["h2"]).await?;
     request(t, &mut frames, 1, ("host", "api.push.apple.com")).await?;
     frames.find("200", Frame::is_200).await.map(|_| ())
 }
@@ -202,7 +204,7 @@ async fn request(
 }
 
 async fn settings(t: &Trial) -> Result<(), Failed> {
-    let settings = first_settings(t, &t.target().login).await?.1;
+    let settings = first_settings(t, &t.target().papers.login).await?.1;
     let value = |id| settings.iter().rev().find(|(of, _)| *of == id);
     ensure(
         value(MAX_CONCURRENT_STREAMS).is_none_or(|(_, streams)| *streams >= 100),
@@ -224,7 +226,10 @@ async fn one_stream_without_a_login(t: &Trial) -> Result<(), Failed> {
 async fn streams_after_a_token(t: &Trial) -> Result<(), Failed> {
     let (mut frames, _) = first_settings(t, &Login::Nobody).await?;
     let path = format!("/3/device/{}", HEXLOWER.encode(t.good()?));
-    let authorization = format!("bearer {}", t.target().provider_key()?.token(0));
+    let authorization = format!(
+        "bearer {}",
+        t.target().papers.key_of(Need::ProviderKey)?.token(0)
+    );
     let headers = [
         (":method", "POST"),
         (":scheme", "https"),
@@ -289,7 +294,10 @@ async fn headers_too_long(t: &Trial) -> Result<(), Failed> {
 }
 
 async fn other_environment(t: &Trial) -> Result<(), Failed> {
-    let login = t.target().login_of(Need::OtherEnvironmentCertificate)?;
+    let login = t
+        .target()
+        .papers
+        .login_of(Need::OtherEnvironmentCertificate)?;
     let mut frames = Frames::connect(t, login, &["h2"]).await?;
     let farewell = frames
         .find("GOAWAY", |frame| matches!(frame.kind, GOAWAY | HEADERS))
@@ -307,8 +315,9 @@ async fn other_environment(t: &Trial) -> Result<(), Failed> {
 }
 
 async fn expired_certificate(t: &Trial) -> Result<(), Failed> {
-    let login = t.target().login_of(Need::ExpiredCertificate)?;
-    match t.connect_to("http2", login, &["h2"]).await {
+    let login = t.target().papers.login_of(Need::ExpiredCertificate)?;
+    let hello = Hello::offering(&["h2"], login);
+    match t.connect_to(Port::Http2, &hello).await {
         Err(NoLink::Refused(_)) => return Ok(()),
         Err(error) => return Err(Failed(error.to_string())),
         Ok(_) => {}

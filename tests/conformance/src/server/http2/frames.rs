@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::super::Trial;
+use super::super::target::Port;
 use crate::case::Failed;
-use crate::link::{Heard, Link, Login};
+use crate::link::{Heard, Hello, Link, Login};
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
@@ -90,7 +91,7 @@ impl Frames {
         protocols: &[&str],
     ) -> Result<Self, Failed> {
         let link = t
-            .connect_to("http2", login, protocols)
+            .connect_to(Port::Http2, &Hello::offering(protocols, login))
             .await
             .map_err(|error| Failed(error.to_string()))?;
         let mut frames = Self {

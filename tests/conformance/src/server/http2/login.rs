@@ -47,7 +47,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         "a push with a provider token is accepted",
         &[Clause::of("H-21")],
         AppleSays,
-        |t| Box::pin(async move { with_token(t, "bearer", &t.target().provider_key()?.token(0)).await?.accepted() }),
+        |t| Box::pin(async move { with_token(t, "bearer", &t.target().papers.key_of(Need::ProviderKey)?.token(0)).await?.accepted() }),
     )
     .needs(WITH_KEY),
     push(
@@ -55,7 +55,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         "`Bearer` is as good as `bearer`",
         &[Clause::of("H-21")],
         Observed,
-        |t| Box::pin(async move { with_token(t, "Bearer", &t.target().provider_key()?.token(0)).await?.accepted() }),
+        |t| Box::pin(async move { with_token(t, "Bearer", &t.target().papers.key_of(Need::ProviderKey)?.token(0)).await?.accepted() }),
     )
     .needs(WITH_KEY),
     push(
@@ -64,7 +64,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         &[Clause::of("H-18")],
         AppleSays,
         |t| Box::pin(async move {
-            let push = Push::new(t.good()?, t.payload()).with("authorization", format!("bearer {}", t.target().provider_key()?.token(0)));
+            let push = Push::new(t.good()?, t.payload()).with("authorization", format!("bearer {}", t.target().papers.key_of(Need::ProviderKey)?.token(0)));
             nobody(t).await?.send(push).await?.refused(400, "MissingTopic")
         }),
     )
@@ -76,7 +76,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         AppleSays,
         |t| Box::pin(async move {
             let push = t.push()?.with("apns-topic", "com.example.conformance.none");
-            let token = t.target().provider_key()?.token(0);
+            let token = t.target().papers.key_of(Need::ProviderKey)?.token(0);
             let push = push.with("authorization", format!("bearer {token}"));
             nobody(t).await?.send(push).await?.refused(400, "DeviceTokenNotForTopic")
         }),
@@ -88,7 +88,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         &[Clause::of("H-21")],
         AppleSays,
         |t| Box::pin(async move {
-            let token = t.target().provider_key()?.token(HOUR + 120);
+            let token = t.target().papers.key_of(Need::ProviderKey)?.token(HOUR + 120);
             with_token(t, "bearer", &token).await?.refused(403, "ExpiredProviderToken")
         }),
     )
@@ -98,7 +98,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         "a provider token of almost an hour is good",
         &[Clause::of("H-21")],
         AppleSays,
-        |t| Box::pin(async move { with_token(t, "bearer", &t.target().provider_key()?.token(HOUR - 120)).await?.accepted() }),
+        |t| Box::pin(async move { with_token(t, "bearer", &t.target().papers.key_of(Need::ProviderKey)?.token(HOUR - 120)).await?.accepted() }),
     )
     .needs(WITH_KEY),
     push(
@@ -107,7 +107,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         &[Clause::of("H-21")],
         OurChoice,
         |t| Box::pin(async move {
-            let token = t.target().provider_key()?.token(-HOUR);
+            let token = t.target().papers.key_of(Need::ProviderKey)?.token(-HOUR);
             with_token(t, "bearer", &token).await?.refused(403, "InvalidProviderToken")
         }),
     )
@@ -118,7 +118,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         &[Clause::of("H-21")],
         OurChoice,
         |t| Box::pin(async move {
-            let token = t.target().provider_key()?.token_of_key("CONFORMNCE");
+            let token = t.target().papers.key_of(Need::ProviderKey)?.token_of_key("CONFORMNCE");
             with_token(t, "bearer", &token).await?.refused(403, "InvalidProviderToken")
         }),
     )
@@ -129,7 +129,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
         &[Clause::of("H-21")],
         OurChoice,
         |t| Box::pin(async move {
-            let token = t.target().provider_key()?.token_of_team("CONFORMNCE");
+            let token = t.target().papers.key_of(Need::ProviderKey)?.token_of_team("CONFORMNCE");
             with_token(t, "bearer", &token).await?.refused(403, "InvalidProviderToken")
         }),
     )
@@ -175,7 +175,7 @@ async fn with_token(t: &Trial, scheme: &str, token: &str) -> Result<Reply, Faile
 }
 
 async fn wrongly_signed(t: &Trial) -> Result<(), Failed> {
-    let key = t.target().provider_key()?;
+    let key = t.target().papers.key_of(Need::ProviderKey)?;
     let (signed, other) = (key.token(0), key.token(60));
     let (Some((claims, _)), Some((_, signature))) =
         (signed.rsplit_once('.'), other.rsplit_once('.'))
@@ -188,7 +188,7 @@ async fn wrongly_signed(t: &Trial) -> Result<(), Failed> {
 
 async fn again(t: &Trial) -> Result<(), Failed> {
     let mut api = nobody(t).await?;
-    let token = t.target().provider_key()?.token(0);
+    let token = t.target().papers.key_of(Need::ProviderKey)?.token(0);
     for _ in 0..3 {
         api.send(push_with(t, "bearer", &token)?)
             .await?
@@ -199,7 +199,7 @@ async fn again(t: &Trial) -> Result<(), Failed> {
 
 async fn replaced_too_soon(t: &Trial) -> Result<(), Failed> {
     let mut api = nobody(t).await?;
-    let key = t.target().provider_key()?;
+    let key = t.target().papers.key_of(Need::ProviderKey)?;
     api.send(push_with(t, "bearer", &key.token(60))?)
         .await?
         .accepted()?;

@@ -116,6 +116,18 @@ pub(super) const CASES: &[Case<Trial>] = &[
     )
     .needs(&[Need::GoodToken]),
     case(
+        "command-0-is-read-to-its-end",
+        "a command 0 with the longest token and payload there can be is read to its end before it is judged",
+        &[Clause::of("P-10"), Clause::of("P-32")],
+        OurChoice,
+        |t| Box::pin(async move {
+            let mut frame = simple(&vec![0x7b; 0xffff], &vec![0x7b; 0xffff]);
+            frame.pop();
+            t.never_answered(&frame).await
+        }),
+    )
+    .needs(&[Need::GoodToken]),
+    case(
         "command-1-is-read-to-its-end",
         "a command 1 with the longest token and payload there can be is read to its end, and judged then",
         &[Clause::of("P-11"), Clause::of("P-34")],
