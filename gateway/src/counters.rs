@@ -36,6 +36,8 @@ pub struct Counters {
     pub upstream_connections: Counter,
     /// Attempts to connect upstream that failed.
     pub upstream_failures: Counter,
+    /// Connections on which an upstream did not speak its protocol, and answers that were none of it.
+    pub upstream_protocol_errors: Counter,
     /// Notifications sent again although the upstream may have taken them: their connection ended without a word.
     pub unknown_outcomes: Counter,
     /// Farewells that the upstream answered: everything before them was taken.
@@ -54,7 +56,7 @@ pub struct Counters {
 
 impl Counters {
     /// Each with the name it has in metrics.
-    pub fn all(&self) -> [(&'static str, &Counter); 15] {
+    pub fn all(&self) -> [(&'static str, &Counter); 16] {
         let Self {
             refused,
             answers,
@@ -64,6 +66,7 @@ impl Counters {
             shut_down,
             upstream_connections,
             upstream_failures,
+            upstream_protocol_errors,
             unknown_outcomes,
             flushes,
             surprises,
@@ -81,6 +84,7 @@ impl Counters {
             ("shut_down", shut_down),
             ("upstream_connections", upstream_connections),
             ("upstream_failures", upstream_failures),
+            ("upstream_protocol_errors", upstream_protocol_errors),
             ("unknown_outcomes", unknown_outcomes),
             ("flushes", flushes),
             ("surprises", surprises),

@@ -266,6 +266,26 @@ async fn an_end_in_the_middle_of_a_head_is_passed_on() {
     assert_eq!(read, b"\x00\x00\x00\x04\x00");
 }
 
+#[tokio::test]
+async fn a_peer_has_greeted_once_its_first_frame_is_its_settings() {
+    let pair = Pair::new(&[5]).await;
+    assert!(!pair.at_client.has_greeted());
+    pair.echo(b"one").await;
+    assert!(pair.at_client.has_greeted() && pair.at_server.has_greeted());
+    // An acknowledgement says nothing about the peer; what follows it is no first frame.
+    for said in [
+        &b"\x00\x00\x00\x04\x01\x00\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00\x00"[..],
+        b"HTTP/1.1 400",
+    ] {
+        let (near, mut far) = duplex(1024);
+        let (mut tap, handle) = Tap::client(near);
+        far.write_all(said).await.unwrap();
+        drop(far);
+        tap.read_to_end(&mut Vec::new()).await.unwrap();
+        assert!(!handle.has_greeted(), "{said:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -39,6 +39,10 @@ pub enum Outcome {
     },
     /// No answer came in time, on a connection that lives. It may have been delivered.
     Unanswered,
+    /// What came as an answer is none that HTTP/2 allows. It may have been delivered.
+    Garbled,
+    /// The upstream never began to speak HTTP/2 on this connection, which ended or let it wait in vain. It may have been delivered.
+    NoPreface,
 }
 
 impl Outcome {
@@ -47,7 +51,16 @@ impl Outcome {
         match self {
             Self::Answered(_) | Self::Unprocessed { .. } => false,
             Self::Reset(code) => *code != ErrorCode::REFUSED_STREAM,
-            Self::Lost { .. } | Self::Unanswered => true,
+            Self::Lost { .. } | Self::Unanswered | Self::Garbled | Self::NoPreface => true,
+        }
+    }
+
+    /// Whether what came as an answer is none that APNs gives.
+    pub fn is_foreign(&self) -> bool {
+        match self {
+            Self::Answered(answer) => answer.foreign,
+            Self::Garbled => true,
+            _ => false,
         }
     }
 }
@@ -65,6 +78,8 @@ impl fmt::Display for Outcome {
             Self::Unprocessed { code, reason: None } => write!(f, "goaway with {code}"),
             Self::Lost { .. } => f.write_str("connection lost"),
             Self::Unanswered => f.write_str("no answer in time"),
+            Self::Garbled => f.write_str("an answer that is no HTTP/2"),
+            Self::NoPreface => f.write_str("no word of HTTP/2"),
         }
     }
 }
@@ -78,6 +93,8 @@ pub struct Answer {
     pub reason: Option<Reason>,
     /// Of a 410: since when the token is dead, in UNIX milliseconds.
     pub timestamp_ms: Option<u64>,
+    /// It is none of the provider API's: another server's, or one's that has lost its mind.
+    pub foreign: bool,
 }
 
 impl Answer {
@@ -86,11 +103,13 @@ impl Answer {
 
     /// Reads what can be read of a body: an empty one, one that is cut or no JSON at all says nothing, and is no error.
     pub fn new(status: u16, body: &[u8]) -> Self {
+        let says_something = !body.is_empty();
         let body = Body::read(body);
         Self {
             status,
             reason: body.reason(),
             timestamp_ms: body.0.get("timestamp").and_then(Value::as_u64),
+            foreign: !matches!(status, 200 | 400..=599) || (says_something && !body.0.is_object()),
         }
     }
 }
@@ -220,9 +239,11 @@ impl Verdict {
             Outcome::Reset(ErrorCode::ENHANCE_YOUR_CALM) => {
                 retry(When::BackOff(Class::Throttled), Place::Same)
             }
-            Outcome::Reset(_) | Outcome::Unanswered => {
+            Outcome::Reset(_) | Outcome::Unanswered | Outcome::Garbled => {
                 retry(When::BackOff(Class::Failed), Place::Same)
             }
+            // Whatever is the matter there, it is no notification that it broke on.
+            Outcome::NoPreface => retry(When::BackOff(Class::Unavailable), Place::NewConnection),
             Outcome::Unprocessed { reason, .. } => reason
                 .as_ref()
                 .and_then(|reason| of_connection(reason, auth))

@@ -122,6 +122,7 @@ fn page() -> String {
             status: *status,
             reason: Some(reason.clone()),
             timestamp_ms: None,
+            foreign: false,
         });
         let _ = writeln!(page, "| {status} | {reason} | {} |", http2(&outcome));
     }
@@ -187,6 +188,11 @@ fn page() -> String {
         (
             "no answer in time, on a connection that lives",
             Outcome::Unanswered,
+        ),
+        ("an answer that HTTP/2 does not allow", Outcome::Garbled),
+        (
+            "the connection ends, or the time for an answer, before the upstream's first word of HTTP/2",
+            Outcome::NoPreface,
         ),
     ] {
         let unknown = if outcome.is_unknown() { "yes" } else { "no" };

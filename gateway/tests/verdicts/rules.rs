@@ -288,7 +288,7 @@ proptest! {
 
     #[test]
     fn nothing_that_may_have_been_delivered_is_given_another_end_than_a_retry(code in any::<u32>(), alone in any::<bool>()) {
-        for outcome in [Outcome::Reset(ErrorCode(code)), Outcome::Lost { alone }, Outcome::Unanswered] {
+        for outcome in [Outcome::Reset(ErrorCode(code)), Outcome::Lost { alone }, Outcome::Unanswered, Outcome::Garbled, Outcome::NoPreface] {
             for auth in AUTHS {
                 prop_assert!(matches!(Verdict::of_http2(&outcome, auth), Verdict::Retry(_)));
             }

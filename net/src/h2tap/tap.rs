@@ -32,6 +32,8 @@ pub struct Tap<S> {
     apart: Apart,
     /// The payload of a GOAWAY that is arriving.
     goaway: Option<Vec<u8>>,
+    /// The peer's first frame has begun.
+    begun: bool,
 }
 
 /// Talks to the [`Tap`] that the HTTP/2 library has swallowed.
@@ -54,6 +56,8 @@ struct Shared {
     /// Whose SETTINGS are not acknowledged, oldest first.
     unacknowledged: VecDeque<Author>,
     goaway: Option<GoAway>,
+    /// The peer's first frame was its SETTINGS.
+    greeted: bool,
     /// What the socket said when it could not be read any more.
     broken: Option<io::Error>,
     /// Whoever drives the connection.
@@ -108,6 +112,7 @@ impl<S> Tap<S> {
             unflushed: false,
             apart: Apart::default(),
             goaway: None,
+            begun: false,
         };
         (tap, handle)
     }
@@ -115,6 +120,11 @@ impl<S> Tap<S> {
     /// Looks at bytes on their way to the library.
     fn received(&mut self, mut bytes: &[u8]) {
         while let Some(piece) = self.inbound.next(&mut bytes) {
+            if let Piece::Head(head) = &piece
+                && !std::mem::replace(&mut self.begun, true)
+            {
+                lock(&self.shared).greeted = head.announces_settings();
+            }
             match piece {
                 Piece::Head(head) if head.kind == Kind::GOAWAY => self.goaway = Some(Vec::new()),
                 Piece::Head(head) if head.acknowledges_settings() => {
@@ -366,6 +376,12 @@ impl TapHandle {
     #[must_use]
     pub fn goaway(&self) -> Option<GoAway> {
         lock(&self.shared).goaway.clone()
+    }
+
+    /// Whether the peer has begun as HTTP/2 wants it, with its SETTINGS (RFC 9113, section 3.4).
+    #[must_use]
+    pub fn has_greeted(&self) -> bool {
+        lock(&self.shared).greeted
     }
 
     /// The error that ended reading, once, as the socket gave it: the library keeps no more than its words.

@@ -217,6 +217,11 @@ impl Http2 {
                 debug!("a connection was closed");
                 Ok(())
             }
+            Event::Ended(end @ (Ended::Gibberish(_) | Ended::NoPreface)) => {
+                let source = std::error::Error::source(&end);
+                warn!(%end, source, "a connection ended: is app.upstream.address APNs?");
+                Ok(())
+            }
             Event::Ended(end) => match self.ended(&end) {
                 Some(reason) => self.backlog.hold(reason).await,
                 None => Ok(()),

@@ -331,6 +331,9 @@ impl Pool {
             unreachable!("only what is up can end");
         };
         self.last = at;
+        if matches!(end, End::Bare(Bare::Gibberish)) {
+            self.counters.upstream_protocol_errors.add(1);
+        }
         let closed = Closed {
             answered: matches!(end, End::Packet(_)),
             progress: slot.progress,

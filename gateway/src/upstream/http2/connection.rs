@@ -48,7 +48,13 @@ pub(crate) enum Ended {
     /// A ping was not answered.
     #[error("the upstream did not answer a ping within {0:?}")]
     Silent(Duration),
-    /// TCP, TLS or HTTP/2 failed.
+    /// It broke the rules of HTTP/2.
+    #[error("the upstream does not speak HTTP/2 as it is written")]
+    Gibberish(#[source] h2::Error),
+    /// It never began to speak HTTP/2.
+    #[error("the connection ended before the upstream had said a word of HTTP/2")]
+    NoPreface,
+    /// TCP or TLS failed.
     #[error("the connection broke")]
     Broken(#[source] h2::Error),
     /// The peer closed without a word, or we did.
@@ -107,7 +113,8 @@ impl Connection {
             match timeout_at(answer_by, exchange.answer()).await {
                 Ok(Ok(answer)) => Outcome::Answered(answer),
                 Ok(Err(error)) => failed(&error, stream, &tap),
-                Err(_) => Outcome::Unanswered,
+                Err(_) if tap.has_greeted() => Outcome::Unanswered,
+                Err(_) => Outcome::NoPreface,
             }
         }
     }
@@ -152,7 +159,12 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     if let Some(alert) = tap.take_error().as_ref().and_then(refusal) {
         return Ended::Refused(alert);
     }
-    ended.map_or_else(Ended::Broken, |()| Ended::Closed)
+    match ended {
+        Err(error) if error.is_go_away() && error.is_library() => Ended::Gibberish(error),
+        _ if !tap.has_greeted() => Ended::NoPreface,
+        Err(error) => Ended::Broken(error),
+        Ok(()) => Ended::Closed,
+    }
 }
 
 /// Pings until one has not been answered when the next is due.
@@ -202,7 +214,10 @@ fn failed(error: &h2::Error, stream: u32, tap: &TapHandle) -> Outcome {
         return outcome;
     }
     match error.reason() {
+        // The library's word on the answer.
+        Some(_) if error.is_reset() && error.is_library() => Outcome::Garbled,
         Some(reason) if error.is_reset() => Outcome::Reset(ErrorCode(reason.into())),
+        _ if !tap.has_greeted() => Outcome::NoPreface,
         // Whoever knows what else was on it says whether it was alone.
         _ => Outcome::Lost { alone: false },
     }
@@ -550,6 +565,6 @@ mod tests {
         ));
         assert_eq!(began.elapsed().as_secs(), 2 * INTERVAL.as_secs());
         // Its own deadline came first.
-        assert_eq!(pushed.await.unwrap(), Outcome::Unanswered);
+        assert_eq!(pushed.await.unwrap(), Outcome::NoPreface);
     }
 }

@@ -2,5 +2,7 @@
 //! ([`pool`]).
 
 pub(crate) mod connection;
+#[cfg(test)]
+mod garbage;
 pub(crate) mod pool;
 pub(crate) mod token;

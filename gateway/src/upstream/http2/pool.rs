@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::Request;
 use tokio::time::{Instant, sleep};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::connection::{Connection, Ended};
 use crate::call::Call;
@@ -94,6 +94,8 @@ struct Member {
     progress: bool,
     /// Pushes that were lost with it.
     lost: usize,
+    /// An answer on it was none of the provider API's.
+    foreign: bool,
     /// It takes nothing new.
     retired: bool,
     /// It takes nothing but a push that is to be alone on it.
@@ -270,6 +272,7 @@ impl Pool {
                     answered: false,
                     progress: false,
                     lost: 0,
+                    foreign: false,
                     retired: false,
                     reserved: false,
                     ended: None,
@@ -289,18 +292,33 @@ impl Pool {
     /// Takes note of what became of a push.
     fn note(&mut self, done: &mut Done) {
         let number = done.member;
+        if done.outcome.is_foreign() {
+            self.counters.upstream_protocol_errors.add(1);
+        }
         let member = self
             .member(number)
             .expect("a connection outlives what is on it");
         member.in_flight -= 1;
         member.reserved = false;
+        if done.outcome.is_foreign() && !std::mem::replace(&mut member.foreign, true) {
+            warn!(
+                connection = number,
+                answer = %done.outcome,
+                "an answer that is none of the provider API's, and the last one that is logged of this connection: is \
+                 app.upstream.address APNs?"
+            );
+        }
         match &mut done.outcome {
             Outcome::Answered(_) => member.answered = true,
             Outcome::Lost { alone } => {
                 *alone = member.lost == 0 && member.in_flight == 0;
                 member.lost += 1;
             }
-            Outcome::Reset(_) | Outcome::Unprocessed { .. } | Outcome::Unanswered => {}
+            Outcome::Reset(_)
+            | Outcome::Unprocessed { .. }
+            | Outcome::Unanswered
+            | Outcome::Garbled
+            | Outcome::NoPreface => {}
         }
     }
 
@@ -311,6 +329,9 @@ impl Pool {
             tokio::spawn(member.connection.close());
             Ended::Closed
         });
+        if matches!(ended, Ended::Gibberish(_) | Ended::NoPreface) {
+            self.counters.upstream_protocol_errors.add(1);
+        }
         self.schedule.ended(schedule::Ended::Closed(Closed {
             answered: matches!(ended, Ended::Goodbye(_) | Ended::Closed),
             progress: member.progress,
