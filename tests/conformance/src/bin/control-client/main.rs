@@ -42,6 +42,8 @@ enum Bug {
     LoopsAtUnknown,
     /// An identifier that is not known brings back what was settled long ago (java-apns).
     WholeCacheAtUnknown,
+    /// After an identifier that is not known nothing is kept for another answer (node-apn).
+    ForgetsAfterUnknown,
     /// The status is a signed byte (rpush).
     SignedStatus,
     /// What a shutdown names counts as refused (airnotifier, ZendService).
@@ -133,6 +135,7 @@ impl Client {
         }
         let mut pending = self.all.clone();
         let mut in_vain = 0;
+        let mut forgets = false;
         while !pending.is_empty() {
             // A handshake that fails is an attempt like any other.
             let end = match self.connect().await {
@@ -154,6 +157,10 @@ impl Client {
                     if known.is_none() && self.has(Bug::LoopsAtUnknown) {
                         continue;
                     }
+                    if known.is_some() && forgets {
+                        return Ok(());
+                    }
+                    forgets = known.is_none() && self.has(Bug::ForgetsAfterUnknown);
                     known
                 }
             };
