@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::upstream::connect::ConnectError;
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -36,6 +38,8 @@ pub struct Counters {
     pub upstream_connections: Counter,
     /// Attempts to connect upstream that failed.
     pub upstream_failures: Counter,
+    /// Those of them that ended because the upstream's certificate was not to be trusted.
+    pub upstream_untrusted: Counter,
     /// Connections on which an upstream did not speak its protocol, and answers that were none of it.
     pub upstream_protocol_errors: Counter,
     /// Notifications sent again although the upstream may have taken them: their connection ended without a word.
@@ -55,8 +59,16 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// An attempt to connect upstream came to nothing.
+    pub(crate) fn unreachable(&self, problem: &ConnectError) {
+        self.upstream_failures.add(1);
+        if let ConnectError::Untrusted { .. } = problem {
+            self.upstream_untrusted.add(1);
+        }
+    }
+
     /// Each with the name it has in metrics.
-    pub fn all(&self) -> [(&'static str, &Counter); 16] {
+    pub fn all(&self) -> [(&'static str, &Counter); 17] {
         let Self {
             refused,
             answers,
@@ -66,6 +78,7 @@ impl Counters {
             shut_down,
             upstream_connections,
             upstream_failures,
+            upstream_untrusted,
             upstream_protocol_errors,
             unknown_outcomes,
             flushes,
@@ -84,6 +97,7 @@ impl Counters {
             ("shut_down", shut_down),
             ("upstream_connections", upstream_connections),
             ("upstream_failures", upstream_failures),
+            ("upstream_untrusted", upstream_untrusted),
             ("upstream_protocol_errors", upstream_protocol_errors),
             ("unknown_outcomes", unknown_outcomes),
             ("flushes", flushes),

@@ -207,7 +207,9 @@ impl Binary {
                 let source = std::error::Error::source(&problem);
                 match problem {
                     ConnectError::Refused(alert) => self.refused(alert).await?,
-                    ConnectError::Own(_) => error!(%problem, "not connected: someone must act"),
+                    _ if problem.needs_someone() => {
+                        error!(connection = at, %problem, source, "not connected: someone must act");
+                    }
                     _ => warn!(connection = at, %problem, source, "not connected"),
                 }
             }

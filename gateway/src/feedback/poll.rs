@@ -165,7 +165,7 @@ fn is_plausible(tuple: &Tuple) -> bool {
 fn report(problem: &PollError, pause: Duration) {
     let source = std::error::Error::source(problem);
     match problem {
-        PollError::Connect(ConnectError::Refused(_) | ConnectError::Own(_)) => {
+        PollError::Connect(connect) if connect.needs_someone() => {
             error!(%problem, source, ?pause, "no feedback can be read: someone must act");
         }
         _ => warn!(%problem, source, ?pause, "the feedback list could not be read"),

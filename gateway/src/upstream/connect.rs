@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{self, AlertDescription, ClientConfig};
+use tokio_rustls::rustls::{self, AlertDescription, CertificateError, ClientConfig};
 
 use crate::config::{HostPort, Proxy};
 use crate::own::OwnListeners;
@@ -57,12 +57,41 @@ pub(crate) enum ConnectError {
     /// An alert that is about who we are.
     #[error("the upstream refuses our certificate (alert {0:?})")]
     Refused(AlertDescription),
+    /// Nothing is said to who shows it.
+    #[error("the upstream's certificate is not to be trusted: {remedy}")]
+    Untrusted {
+        remedy: &'static str,
+        source: io::Error,
+    },
     #[error("the TLS handshake failed")]
     Tls(#[source] io::Error),
     #[error("the upstream does not speak HTTP/2")]
     NotHttp2,
     #[error("HTTP/2 could not begin")]
     Http2(#[source] h2::Error),
+}
+
+impl ConnectError {
+    /// Whether that does not pass by itself, as far as anybody can tell.
+    pub(crate) const fn needs_someone(&self) -> bool {
+        matches!(
+            self,
+            Self::Own(_) | Self::Refused(_) | Self::Untrusted { .. }
+        )
+    }
+
+    fn of_handshake(error: io::Error) -> Self {
+        if let Some(alert) = refusal(&error) {
+            return Self::Refused(alert);
+        }
+        match remedy(&error) {
+            Some(remedy) => Self::Untrusted {
+                remedy,
+                source: error,
+            },
+            None => Self::Tls(error),
+        }
+    }
 }
 
 impl Connector {
@@ -88,10 +117,7 @@ impl Connector {
         TlsConnector::from(self.tls.get())
             .connect(name, socket)
             .await
-            .map_err(|error| match refusal(&error) {
-                Some(alert) => ConnectError::Refused(alert),
-                None => ConnectError::Tls(error),
-            })
+            .map_err(ConnectError::of_handshake)
     }
 
     /// Whom a TCP connection is made to.
@@ -182,5 +208,64 @@ pub(crate) fn refusal(error: &io::Error) -> Option<AlertDescription> {
             | A::AccessDenied),
         ) => Some(*alert),
         _ => None,
+    }
+}
+
+/// What to look at, where the peer's certificate is what was wrong.
+fn remedy(error: &io::Error) -> Option<&'static str> {
+    use CertificateError as C;
+    let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let rustls::Error::InvalidCertificate(problem) = inner else {
+        return None;
+    };
+    Some(match problem {
+        C::UnknownIssuer | C::BadSignature => {
+            "name the CA that issued it in app.upstream.ca, or see whose server that is"
+        }
+        C::NotValidForName | C::NotValidForNameContext { .. } => {
+            "app.upstream.address must be a name that it is for"
+        }
+        C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. } => {
+            "whoever runs the upstream must renew it, if this machine's clock is right"
+        }
+        _ => "whoever runs the upstream must replace it",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handshake_that_a_certificate_ended_says_whose_and_what_to_do() {
+        let of = |error: rustls::Error| {
+            ConnectError::of_handshake(io::Error::new(io::ErrorKind::InvalidData, error))
+        };
+        for (problem, says) in [
+            (CertificateError::UnknownIssuer, "app.upstream.ca"),
+            (CertificateError::NotValidForName, "app.upstream.address"),
+            (CertificateError::Expired, "this machine's clock"),
+            (CertificateError::Revoked, "must replace it"),
+        ] {
+            let error = of(rustls::Error::InvalidCertificate(problem));
+            assert!(error.needs_someone());
+            let line = error.to_string();
+            assert!(
+                line.starts_with("the upstream's certificate") && line.contains(says),
+                "{line}"
+            );
+        }
+        let ours = of(rustls::Error::AlertReceived(
+            AlertDescription::CertificateExpired,
+        ));
+        assert!(matches!(ours, ConnectError::Refused(_)) && ours.needs_someone());
+        // What neither certificate is to blame for may pass.
+        for error in [
+            rustls::Error::AlertReceived(AlertDescription::HandshakeFailure),
+            rustls::Error::HandshakeNotComplete,
+        ] {
+            let error = of(error);
+            assert!(matches!(error, ConnectError::Tls(_)) && !error.needs_someone());
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 mod admin;
 mod backends;
+mod certificates;
 mod connections;
 mod fairness;
 mod feedback;

@@ -204,13 +204,13 @@ impl Http2 {
                     format!("the upstream refuses the app's certificate (alert {alert:?})");
                 self.backlog.hold(reason).await
             }
-            Event::Unreachable(problem @ ConnectError::Own(_)) => {
-                error!(%problem, "not connected: someone must act");
-                Ok(())
-            }
             Event::Unreachable(problem) => {
                 let source = std::error::Error::source(&problem);
-                warn!(%problem, source, "not connected");
+                if problem.needs_someone() {
+                    error!(%problem, source, "not connected: someone must act");
+                } else {
+                    warn!(%problem, source, "not connected");
+                }
                 Ok(())
             }
             Event::Ended(Ended::Closed) => {

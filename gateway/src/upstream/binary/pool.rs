@@ -300,7 +300,7 @@ impl Pool {
     }
 
     fn unreachable(&mut self, at: usize, error: ConnectError) -> Event {
-        self.counters.upstream_failures.add(1);
+        self.counters.unreachable(&error);
         let slot = &mut self.slots[at];
         slot.state = State::Down;
         slot.schedule.ended(schedule::Ended::Unreachable);

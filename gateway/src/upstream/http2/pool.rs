@@ -282,7 +282,7 @@ impl Pool {
                 Event::Connected
             }
             Happened::Attempted(Err(error)) => {
-                self.counters.upstream_failures.add(1);
+                self.counters.unreachable(&error);
                 self.schedule.ended(schedule::Ended::Unreachable);
                 Event::Unreachable(error)
             }

@@ -2,8 +2,25 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
+
+/// How long a certificate is good for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Validity {
+    /// Longer than anybody tests.
+    Long,
+    /// Until some time ago.
+    Ended,
+}
+
+impl Validity {
+    fn limit(self, params: &mut CertificateParams) {
+        if let Self::Ended = self {
+            params.not_after = date_time_ymd(2021, 3, 31);
+        }
+    }
+}
 
 /// A CA, and what it issues.
 pub(crate) struct Authority {
@@ -29,14 +46,25 @@ impl Authority {
 
     /// Certificate and key of a server on loopback, in one PEM text.
     pub(crate) fn server(&self) -> String {
-        let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+        self.server_called(&["127.0.0.1", "localhost"], Validity::Long)
+    }
+
+    /// The same for a server of other names, or of another time.
+    pub(crate) fn server_called(&self, names: &[&str], validity: Validity) -> String {
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        validity.limit(&mut params);
         self.issue(&params)
     }
 
     /// Certificate and key of a provider, for both environments.
     pub(crate) fn push(&self, topic: &str) -> String {
+        self.push_valid(topic, Validity::Long)
+    }
+
+    /// The same of another time.
+    pub(crate) fn push_valid(&self, topic: &str, validity: Validity) -> String {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         let user_id = vec![0, 9, 2342, 19_200_300, 100, 1, 1];
@@ -49,6 +77,7 @@ impl Authority {
             CustomExtension::from_oid_content(&oid, vec![0x05, 0x00])
         };
         params.custom_extensions = vec![mark(1), mark(2)];
+        validity.limit(&mut params);
         self.issue(&params)
     }
 

@@ -7,13 +7,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use apns_gateway::config::{
-    Addresses, AppConfig, BinaryUpstream, Config, ListenConfig, UpstreamConfig,
+    Addresses, AppConfig, BinaryUpstream, Config, Http2Upstream, ListenConfig, UpstreamConfig,
 };
 use apns_gateway::store::Counts;
 use apns_gateway::{Gateway, Handle, StartError};
 use tempfile::TempDir;
 
 use super::{Authority, Backend, ENVIRONMENT, QUIET, TOPIC, Upstream, eventually, soon};
+
+/// What is spoken upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Binary,
+    Http2,
+}
 
 /// A gateway and what it talks to.
 pub(crate) struct Bench {
@@ -56,6 +63,22 @@ impl Bench {
             gateway: None,
             push,
         }
+    }
+
+    /// The same, with an upstream of this kind.
+    pub(crate) async fn prepare_over(kind: Kind) -> Self {
+        let mut bench = Self::prepare().await;
+        if kind == Kind::Http2 {
+            let way = binary(&mut bench.config).clone();
+            bench.config.apps[0].upstream = UpstreamConfig::from(Http2Upstream {
+                address: way.address,
+                ca: way.ca,
+                backoff_base: way.backoff_base,
+                backoff_max: way.backoff_max,
+                ..Http2Upstream::with_certificate(way.certificate, way.key)
+            });
+        }
+        bench
     }
 
     /// Adds an app like the first one, with an upstream of its own. Returns the certificate of its backends.
@@ -206,7 +229,7 @@ fn config(
 }
 
 /// A file that nobody else may read.
-fn private(path: &Path, text: &str) {
+pub(crate) fn private(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
 }

@@ -1,5 +1,6 @@
 //! A gateway, an upstream that does what the test says, and backends that write bytes from the specification.
 
+mod apns;
 mod authority;
 mod backend;
 mod bench;
@@ -12,10 +13,11 @@ use apns_net::credentials::Environment;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
+pub(crate) use apns::Apns;
 pub(crate) use apns_proto::Notification;
-pub(crate) use authority::Authority;
+pub(crate) use authority::{Authority, Validity};
 pub(crate) use backend::Backend;
-pub(crate) use bench::{Bench, binary};
+pub(crate) use bench::{Bench, Kind, binary, private};
 pub(crate) use frames::{enhanced, enhanced_with, identifier, name, token};
 pub(crate) use upstream::{Peer, Upstream};
 

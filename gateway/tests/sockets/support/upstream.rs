@@ -1,6 +1,7 @@
 //! What the gateway talks to upstream.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use apns_net::credentials::{Identity, certificates_from_pem};
@@ -11,9 +12,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
-use super::{Authority, ENVIRONMENT, name, soon};
+use super::{Apns, Authority, ENVIRONMENT, name, soon};
 
 /// A server that does what the test says: what upstream is, for pushes or for feedback.
 pub(crate) struct Upstream {
@@ -37,6 +39,11 @@ impl Upstream {
         }
     }
 
+    /// From now on it speaks TLS like this.
+    pub(crate) fn speak(&mut self, tls: Arc<ServerConfig>) {
+        self.tls = TlsAcceptor::from(tls);
+    }
+
     /// The same server, once it trusts what the authority issued.
     pub(crate) fn now_trusting(self, authority: &Authority) -> Self {
         let roots = certificates_from_pem(&authority.pem).unwrap();
@@ -52,11 +59,25 @@ impl Upstream {
 
     /// The next connection of the gateway.
     pub(crate) async fn accept(&self) -> Peer {
+        Peer {
+            stream: self.handshake().await,
+            buf: BytesMut::new(),
+        }
+    }
+
+    /// The same, as HTTP/2.
+    pub(crate) async fn accept_http2(&self) -> Apns {
+        Apns::start(self.handshake().await)
+    }
+
+    /// The next attempt that comes through its handshake: what was on its way when the certificates were changed does not.
+    async fn handshake(&self) -> TlsStream<TcpStream> {
         soon("a connection upstream", async {
-            let (socket, _) = self.listener.accept().await.unwrap();
-            Peer {
-                stream: self.tls.accept(socket).await.unwrap(),
-                buf: BytesMut::new(),
+            loop {
+                let (socket, _) = self.listener.accept().await.unwrap();
+                if let Ok(stream) = self.tls.accept(socket).await {
+                    return stream;
+                }
             }
         })
         .await
