@@ -9,7 +9,7 @@
 //! everything received ahead of it is durable.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use apns_net::linger::{Linger, LingerEnd, linger};
 use apns_proto::Limits;
@@ -185,9 +185,10 @@ impl Backend<'_> {
     async fn take(&mut self) -> Result<Option<(Reply, Option<Why>)>, StoreDown> {
         loop {
             let now = Instant::now().into_std();
-            let batch =
-                self.receipt
-                    .take(&mut self.buf, now, SystemTime::now(), &mut self.app.rules());
+            let today = self.shared.clock.now();
+            let batch = self
+                .receipt
+                .take(&mut self.buf, now, today, &mut self.app.rules());
             if self.buf.is_empty() {
                 // An idle connection keeps no buffer.
                 self.buf = BytesMut::new();

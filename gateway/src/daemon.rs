@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::admin;
 use crate::app::App;
+use crate::clock::Clock;
 use crate::config::{Config, UpstreamConfig};
 use crate::contract::AppOptions;
 use crate::counters::Counters;
@@ -65,6 +66,7 @@ impl Gateway {
         }
         let shared = Arc::new(Shared {
             store,
+            clock: Clock::start(),
             callers: setup.callers,
             apps,
             open: OpenConnections::default(),

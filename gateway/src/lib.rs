@@ -32,6 +32,7 @@ mod app;
 mod backend;
 mod call;
 mod caller;
+mod clock;
 mod counters;
 mod daemon;
 mod dispatch;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::caller::Callers;
+use crate::clock::Clock;
 use crate::config::ShutdownConfig;
 use crate::counters::Counters;
 use crate::late::OpenConnections;
@@ -18,6 +19,7 @@ use crate::store::{Requeue, Store, StoreDown};
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) store: Store,
+    pub(crate) clock: Clock,
     pub(crate) callers: Arc<Callers>,
     /// In the order of the configuration.
     pub(crate) apps: Vec<Arc<App>>,

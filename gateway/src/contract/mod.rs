@@ -27,6 +27,7 @@
 //! ```
 
 mod app;
+mod calendar;
 mod dead_tokens;
 mod mode;
 mod receipt;
@@ -35,6 +36,7 @@ mod silence;
 use std::time::SystemTime;
 
 pub use app::{Alarm, App, AppOptions, Disbelief, Judged, Late, Pushed};
+pub use calendar::{BELIEVED_AFTER, Calendar, JUMP, Look, Noticed};
 pub use mode::Mode;
 pub use receipt::{Batch, Receipt, Stop, Why};
 pub use silence::{AnsweredEnd, Silence};
@@ -42,7 +44,8 @@ pub use silence::{AnsweredEnd, Silence};
 use crate::store::{Row, unix_seconds};
 
 /// Whether a queued row's time is over (rule 9): its expiry was in the future when it was accepted, and has passed. An expiry
-/// that was no promise then (zero, negative, or past already [P-22]) ends nothing.
+/// that was no promise then (zero, negative, or past already [P-22]) ends nothing. `now` is what a [`Calendar`] says, as the time of
+/// acceptance was: an expiry is for good.
 pub fn expired(row: &Row, now: SystemTime) -> bool {
     row.expiry.is_some_and(|expiry| {
         u64::try_from(expiry.0).is_ok_and(|at| at > row.accepted_at && at <= unix_seconds(now))

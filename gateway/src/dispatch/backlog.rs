@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
@@ -14,6 +14,7 @@ use super::stock::{Again, Stock};
 use super::turns;
 use crate::app::App;
 use crate::call::Call;
+use crate::clock::Clock;
 use crate::config::AppConfig;
 use crate::contract::{Pushed, expired};
 use crate::counters::Counters;
@@ -29,6 +30,7 @@ pub(super) struct Backlog {
     pub(super) aside: Aside,
     pub(super) settling: Settling,
     store: Store,
+    pub(super) clock: Clock,
     window: usize,
     /// The backend whose turn was the last.
     last: Arc<str>,
@@ -53,10 +55,12 @@ impl Backlog {
                 store.clone(),
                 shared.open.clone(),
                 Arc::clone(&shared.counters),
+                shared.clock.clone(),
             ),
             app,
             counters: Arc::clone(&shared.counters),
             store,
+            clock: shared.clock.clone(),
             window: upstream.window,
             last: Arc::from(""),
             probe_interval: config.probe_interval,
@@ -90,7 +94,7 @@ impl Backlog {
         if self.settling.len() >= self.window {
             return None;
         }
-        let today = SystemTime::now();
+        let today = self.clock.now();
         loop {
             let due = self.aside.next(&self.last, now.into_std(), may_send_alone);
             let fresh = self.stock.next(&self.last);
@@ -147,7 +151,7 @@ impl Backlog {
     }
 
     fn drawn(&mut self, row: Row) -> Option<Row> {
-        if expired(&row, SystemTime::now()) {
+        if expired(&row, self.clock.now()) {
             self.expire(&row);
             return None;
         }

@@ -9,7 +9,7 @@
 //! about it.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use std::{cmp, mem};
 
 use apns_proto::client::{Outcome, Surprise};
@@ -122,7 +122,7 @@ impl Binary {
 
     /// Says whether something that could be sent has to wait for room.
     fn feed_all(&mut self, now: Instant) -> bool {
-        let today = SystemTime::now();
+        let today = self.backlog.clock.now();
         while let Some((at, row)) = self.pool.take_again() {
             if expired(&row, today) {
                 self.backlog.expire(&row);

@@ -6,13 +6,13 @@
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use apns_proto::Token;
 use tracing::{debug, error, info, warn};
 
 use crate::app::App;
 use crate::call::Call;
+use crate::clock::Clock;
 use crate::contract::{Alarm, Late, Pushed};
 use crate::counters::Counters;
 use crate::late::OpenConnections;
@@ -25,6 +25,7 @@ pub(crate) struct Settling {
     store: Store,
     open: OpenConnections,
     counters: Arc<Counters>,
+    clock: Clock,
     /// Ends that wait for the commit under way.
     ends: Vec<Settlement>,
     /// Whom to tell once they are committed.
@@ -44,12 +45,14 @@ impl Settling {
         store: Store,
         open: OpenConnections,
         counters: Arc<Counters>,
+        clock: Clock,
     ) -> Self {
         Self {
             app,
             store,
             open,
             counters,
+            clock,
             ends: Vec::new(),
             late: Vec::new(),
             changed: false,
@@ -75,7 +78,7 @@ impl Settling {
         let judged = self
             .app
             .rules()
-            .judge(pushed, verdict, said, SystemTime::now());
+            .judge(pushed, verdict, said, self.clock.now());
         debug!(row = %pushed.row, token = %pushed.token, ?verdict, %said, "judged");
         self.changed = true;
         self.late.extend(judged.late);

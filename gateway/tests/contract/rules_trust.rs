@@ -1,8 +1,8 @@
 //! Rules 6, 7 and 9 of the order contract: what upstream's verdicts are worth, and when waiting ends.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use apns_gateway::contract::{Alarm, AppOptions, Disbelief, Mode};
+use apns_gateway::contract::{Alarm, AppOptions, Calendar, Disbelief, Mode, expired};
 use apns_proto::Status;
 
 use crate::frames::{enhanced, note, payload, simple, token};
@@ -271,4 +271,43 @@ async fn rule_9_an_expiry_that_was_in_the_future_ends_the_waiting_when_it_passes
         (world.shown(), world.counts().expired, world.counts().queued),
         (vec![2, 3], 1, 0)
     );
+}
+
+#[tokio::test]
+async fn rule_9_a_clock_that_jumps_ahead_expires_nothing_unless_it_stays_there() {
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    for stays in [false, true] {
+        let mut world = World::new(CREDULOUS).await;
+        let (start, since) = (world.now, Instant::now());
+        let mut calendar = Calendar::new(start, since);
+        let hour =
+            i32::try_from(start.duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap() + 3600;
+        world
+            .send(&enhanced(1, hour, token(1).as_bytes(), &payload(1)))
+            .await;
+        // Nothing can be sent; the clock is a day ahead from the first minute to the fourth, or for good.
+        for minute in 1..=10 {
+            let ahead = if stays || minute < 5 {
+                minutes(24 * 60)
+            } else {
+                Duration::ZERO
+            };
+            let look = calendar.look(start + minutes(minute) + ahead, since + minutes(minute));
+            world.now = look.now;
+            let row = world
+                .store
+                .page(world.app.id, None, 1, usize::MAX)
+                .await
+                .unwrap()
+                .remove(0);
+            let believed = stays && minute >= 6;
+            assert_eq!(expired(&row, world.now), believed, "minute {minute}");
+        }
+        world.dispatch().await;
+        let counts = world.counts();
+        assert_eq!(
+            (counts.delivered, counts.expired),
+            if stays { (0, 1) } else { (1, 0) }
+        );
+    }
 }

@@ -28,7 +28,8 @@ compares, and `UPDATE=1 cargo test -p apns-gateway --test verdicts` writes this 
 
 Who is told what is for the mode to say: this is `next-time`; in `continue` nobody is told anything, in `exact` everything is told at first sight.
 
-A notification whose expiry was in the future when it was accepted is not tried any more once that has passed, whatever its budget.
+A notification whose expiry was in the future when it was accepted is not tried any more once that has passed, whatever its budget. A clock that jumps
+ahead by more than a minute is not believed about that until it has stayed there for five.
 ";
 
 const UNKNOWN: &str = "\

@@ -165,7 +165,7 @@ impl Http2 {
     }
 
     fn prepared(&self, row: Row, probe: bool) -> (Request<()>, Sent) {
-        let mut request = self.envelope.request(&row, SystemTime::now());
+        let mut request = self.envelope.request(&row, self.backlog.clock.now());
         let bearer = self.login.bearer();
         if let Some(bearer) = bearer {
             let headers = request.headers_mut();
