@@ -95,7 +95,6 @@ impl Envelope {
             .unwrap_or_else(|| match Content::of(&row.payload) {
                 Content::Alert => PushType::Alert,
                 Content::Background => PushType::Background,
-                Content::Mdm => PushType::Mdm,
             });
         let mut request = Request::new(());
         *request.method_mut() = Method::POST;

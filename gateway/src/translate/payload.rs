@@ -10,15 +10,12 @@ pub(super) enum Content {
     Alert,
     /// For the app alone: it may be woken, and shows nothing.
     Background,
-    /// A device is to ask its management server for orders.
-    Mdm,
 }
 
 /// The part that is looked at. Everything else is skipped and kept nowhere; a payload is some kilobytes long at most.
 #[derive(Deserialize)]
 struct Payload {
-    aps: Option<Aps>,
-    mdm: Option<IgnoredAny>,
+    aps: Aps,
 }
 
 #[derive(Deserialize)]
@@ -35,18 +32,13 @@ impl Content {
     pub(super) fn of(payload: &[u8]) -> Self {
         match serde_json::from_slice(payload) {
             Ok(Payload {
-                aps: None,
-                mdm: Some(_),
-            }) => Self::Mdm,
-            Ok(Payload {
                 aps:
-                    Some(Aps {
+                    Aps {
                         alert: None,
                         badge: None,
                         sound: None,
                         content_available: true,
-                    }),
-                ..
+                    },
             }) => Self::Background,
             _ => Self::Alert,
         }

@@ -166,12 +166,18 @@ fn only_content_available_alone_is_a_background_push_and_of_priority_5() {
 #[test]
 fn a_managed_device_is_woken_by_a_push_of_its_own_type() {
     let magic = r#"{"mdm":"C1A2B3C4-0000-0000-0000-000000000000"}"#;
-    assert_eq!(kind(magic), ("mdm".into(), "10".into()));
-    assert_eq!(kind(r#"{"aps":{"alert":"hi"},"mdm":"x"}"#).0, "alert");
-    let request = envelope("com.apple.mgmt.External.0123").request(&row(1, "{}"), now());
+    let request = envelope("com.apple.mgmt.External.0123").request(&row(1, magic), now());
     let value = |name| header(&request, name).unwrap();
     assert_eq!(value("apns-push-type"), "mdm");
+    assert_eq!(value("apns-priority"), "10");
     assert_eq!(value("apns-topic"), "com.apple.mgmt.External.0123");
+}
+
+#[test]
+fn an_app_pushes_nothing_of_a_type_that_its_topic_may_not_have() {
+    for payload in [r#"{"mdm":"C1A2B3C4"}"#, r#"{"aps":{"alert":"hi"},"mdm":"x"}"#] {
+        assert_eq!(kind(payload).0, "alert", "{payload}");
+    }
 }
 
 #[test]
@@ -297,6 +303,7 @@ proptest! {
         let push_type = value("apns-push-type").unwrap();
         let priority = value("apns-priority").unwrap();
         prop_assert!(["alert", "background", "mdm", "voip"].contains(&&*push_type));
+        prop_assert_eq!(push_type == "mdm", topic.starts_with("com.apple.mgmt."), "APNs takes mdm for no other topic [H-18]");
         prop_assert!(["10", "5"].contains(&&*priority));
         prop_assert!(push_type != "background" || priority == "5");
         prop_assert_eq!(push_type == "voip", value("apns-topic").unwrap().ends_with(".voip"));
