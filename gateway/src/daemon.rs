@@ -21,7 +21,7 @@ use crate::contract::AppOptions;
 use crate::counters::Counters;
 use crate::dispatch::Dispatcher;
 use crate::failure::{Failure, StartError};
-use crate::feedback::Poller;
+use crate::feedback::{Poller, Readers};
 use crate::handle::{Bound, Handle};
 use crate::late::OpenConnections;
 use crate::listener::{Listener, Service};
@@ -71,6 +71,7 @@ impl Gateway {
             apps,
             open: OpenConnections::default(),
             silences: Silences::default(),
+            readers: Readers::default(),
             counters: Arc::new(Counters::default()),
             frame_timeout: config.listen.frame_timeout,
             shutdown: config.shutdown.clone(),

@@ -101,9 +101,7 @@ async fn welcome(
         debug!(%environment, "connected");
         match service {
             Service::Push => backend::serve(stream, app, caller.name, voip, shared).await,
-            Service::Feedback => {
-                feedback::serve(stream, app.id, caller.name, &shared.store, &shared.counters).await
-            }
+            Service::Feedback => feedback::serve(stream, app.id, caller.name, shared).await,
         }
     };
     // The supervisor hears of it from the store itself.

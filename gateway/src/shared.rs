@@ -11,6 +11,7 @@ use crate::caller::Callers;
 use crate::clock::Clock;
 use crate::config::ShutdownConfig;
 use crate::counters::Counters;
+use crate::feedback::Readers;
 use crate::late::OpenConnections;
 use crate::silences::Silences;
 use crate::store::{Requeue, Store, StoreDown};
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) open: OpenConnections,
     pub(crate) counters: Arc<Counters>,
     pub(crate) silences: Silences,
+    pub(crate) readers: Readers,
     pub(crate) frame_timeout: Duration,
     pub(crate) shutdown: ShutdownConfig,
     /// No new connections; those there are come to their end.

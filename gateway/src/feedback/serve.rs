@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
-use crate::counters::Counters;
-use crate::store::{AppId, Store, StoreDown};
+use crate::shared::Shared;
+use crate::store::{AppId, StoreDown};
 
 /// Tuples taken from the store at a time.
 const PAGE_LEN: usize = 4_310;
@@ -33,9 +33,11 @@ pub(crate) async fn serve(
     mut stream: Box<TlsStream<TcpStream>>,
     app: AppId,
     backend: Arc<str>,
-    store: &Store,
-    counters: &Counters,
+    shared: &Shared,
 ) -> Result<(), StoreDown> {
+    let store = &shared.store;
+    // A reader that does not close is done by then, too; if one reads for longer, the same list is served to both.
+    let _turn = shared.readers.turn(app, &backend, CLOSE.idle).await;
     let mut last = store.feedback_cursor(app, Arc::clone(&backend)).await?;
     let mut tuples_len = 0;
     loop {
@@ -68,7 +70,7 @@ pub(crate) async fn serve(
     } else {
         debug!("there was no feedback to serve");
     }
-    counters.feedback_served.add(1);
+    shared.counters.feedback_served.add(1);
     Ok(())
 }
 

@@ -175,7 +175,10 @@ fn a_managed_device_is_woken_by_a_push_of_its_own_type() {
 
 #[test]
 fn an_app_pushes_nothing_of_a_type_that_its_topic_may_not_have() {
-    for payload in [r#"{"mdm":"C1A2B3C4"}"#, r#"{"aps":{"alert":"hi"},"mdm":"x"}"#] {
+    for payload in [
+        r#"{"mdm":"C1A2B3C4"}"#,
+        r#"{"aps":{"alert":"hi"},"mdm":"x"}"#,
+    ] {
         assert_eq!(kind(payload).0, "alert", "{payload}");
     }
 }

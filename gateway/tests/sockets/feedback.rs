@@ -140,6 +140,22 @@ async fn each_backend_has_its_own_place_in_the_list() {
 }
 
 #[tokio::test]
+async fn a_backend_that_reads_again_while_it_still_reads_gets_nothing_twice() {
+    let bench = Bench::start().await;
+    serve(&bench, &[tuple(1, 1)]).await;
+    polled(&bench, 1).await;
+    let mut first = bench.feedback_reader().await;
+    assert_eq!(first.read_to_end().await, tuple(1, 1));
+    let mut second = bench.feedback_reader().await;
+    assert!(
+        second.is_left_alone(Duration::from_millis(100)).await,
+        "the first may yet break off, and the list be the second's"
+    );
+    first.close().await;
+    assert_eq!(second.read_to_end().await, b"");
+}
+
+#[tokio::test]
 async fn a_feedback_service_that_is_away_is_asked_again_soon() {
     let bench = Bench::with(|config| {
         binary(config).feedback_poll_interval = Duration::from_millis(200);
