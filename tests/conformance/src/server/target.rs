@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::options::{BadToken, Options};
 use super::papers::Papers;
 use super::trial::{PROBE, Trial, probe};
@@ -18,7 +20,7 @@ use crate::observer::Observer;
 use crate::suite::Subject;
 use crate::transcript::Transcript;
 
-/// Deliveries after which a bridge believes what is said of bad tokens: twice what ours wants.
+/// Deliveries between which a bridge is told of a bad token: twice what ours wants.
 const WARMING: u32 = 20;
 
 /// Phones that the observer is asked for.
@@ -135,7 +137,11 @@ impl Target {
             trials: AtomicU32::new(0),
         };
         target.make_tokens().await?;
-        target.acceptance = target.ask(options.run.profile).await?;
+        target.acceptance = target.ask().await?;
+        if options.run.profile == Profile::Bridge {
+            // A server that nothing can be pushed to is what the cases are about.
+            let _ = target.warm_up().await;
+        }
         Ok(target)
     }
 
@@ -212,27 +218,12 @@ impl Target {
             .ok_or_else(|| Failed::because("no --shutdown-token was given"))
     }
 
-    /// Whether the server answers the probe. What stands before it lets a bridge see some deliveries.
-    async fn ask(&self, profile: Profile) -> Result<Acceptance, Failure> {
-        let unreachable = |what: String| Failure::new(Failure::UNREACHABLE, what);
-        let transcript = Transcript::default();
-        let mut link = self
-            .connect(
-                Port::Binary,
-                &Hello::with(&self.papers.login),
-                transcript,
-                1,
-            )
-            .await
-            .map_err(|error| unreachable(error.to_string()))?;
-        let mut frames = Vec::new();
-        if let (Profile::Bridge, Some(token)) = (profile, self.good_tokens.first()) {
-            let payload = br#"{"aps":{"alert":"apns-conformance"}}"#;
-            (0..WARMING).for_each(|n| frames.extend(framed(n, token, payload)));
-        }
-        frames.extend(probe());
+    /// Whether the server answers the probe.
+    async fn ask(&self) -> Result<Acceptance, Failure> {
+        let unreachable = |error: NoLink| Failure::new(Failure::UNREACHABLE, error);
+        let mut link = self.first_link().await.map_err(unreachable)?;
         let asked = async {
-            link.send(&frames).await?;
+            link.send(&probe()).await?;
             link.refusal().await
         };
         Ok(match asked.await {
@@ -241,6 +232,37 @@ impl Target {
             })) => Acceptance::Probe,
             _ => Acceptance::Silence,
         })
+    }
+
+    /// Pushes until a bridge answers a bad token: a wrong upstream calls all of them bad, so it waits for deliveries before it believes
+    /// that. Whether it ever does is for the cases to find out.
+    async fn warm_up(&self) -> Result<(), Failed> {
+        let payload = br#"{"aps":{"alert":"apns-conformance"}}"#;
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            let mut frames = Vec::new();
+            for n in 0..WARMING {
+                frames.extend(framed(n, self.good_token()?, payload));
+            }
+            let bad = self.bad_token(|| (0..32).map(|_| fastrand::u8(..)).collect())?;
+            frames.extend(framed(WARMING, &bad, payload));
+            let mut link = self
+                .first_link()
+                .await
+                .map_err(|error| Failed(error.to_string()))?;
+            link.send(&frames).await?;
+            if link.answer_within(self.quiet).await? != Answer::Nothing || Instant::now() > deadline
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A connection before any case, of which nothing is kept.
+    async fn first_link(&self) -> Result<Link, NoLink> {
+        let hello = Hello::with(&self.papers.login);
+        self.connect(Port::Binary, &hello, Transcript::default(), 1)
+            .await
     }
 }
 

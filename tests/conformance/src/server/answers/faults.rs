@@ -255,14 +255,9 @@ pub(super) const CASES: &[Case<Trial>] = &[
         OurChoice,
         |t| {
             Box::pin(async move {
-                t.accepted(
-                    &[
-                        simple(&[0xaa; 31], &t.payload()),
-                        framed(1, t.good()?, &t.payload()),
-                    ]
-                    .concat(),
-                )
-                .await
+                let refused = simple(&[0xaa; 31], b"{}");
+                let good = framed(1, t.good()?, &t.payload());
+                t.accepted(&[refused, good].concat()).await
             })
         },
     )
