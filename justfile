@@ -36,7 +36,7 @@ test-frameworks:
 bench *arguments:
     cargo run --profile dist --bin apns-bench -- {{arguments}}
 
-# The conformance suite against our simulator, and against servers that are wrong on purpose.
+# The conformance suite against our simulator and our gateway, and against servers that are wrong on purpose.
 conformance:
     cargo test -p apns-conformance
     cargo test -p apns-rig --test conformance

@@ -1,13 +1,16 @@
-//! The conformance suite against our simulator, demanding our choices too.
+//! The conformance suite against our simulator and our gateway, demanding our choices too.
 #![expect(clippy::unwrap_used, reason = "in a test that is the message")]
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use apns_certs::Minted;
-use apns_conformance::cli::{Arguments, run};
-use apns_rig::certificates::certificates;
-use apns_rig::{Knobs, Rig};
+use apns_certs::{KeyKind, Kind, Minted, PushCertificate, Validity};
+use apns_conformance::cli::{Arguments, run, summary};
+use apns_conformance::suite::{Finding, Verdict};
+use apns_gateway::config::{OnReject, UpstreamConfig};
+use apns_rig::certificates::{SECOND_TOPIC, TOPIC, certificates};
+use apns_rig::{Knobs, Rig, Upstream};
 use apns_simulator::rest::{Rest, RestConfig};
 use clap::Parser;
 use data_encoding::HEXLOWER;
@@ -64,6 +67,22 @@ impl<'a> Subject<'a> {
             .with(&format!("--{kind}key"), key.unwrap().display())
     }
 
+    /// Passes, where nothing but what needs `options` is left out.
+    async fn passes_but_for(self, options: &[&str]) {
+        let arguments = Arguments::parse_from(&self.arguments);
+        let cases = summary(arguments).await.unwrap().cases;
+        let failed = |case: &Finding| matches!(case.verdict, Verdict::Failed { .. });
+        assert!(!cases.iter().any(failed), "see the report above");
+        let skipped: BTreeSet<_> = cases
+            .iter()
+            .filter_map(|case| match case.verdict {
+                Verdict::Skipped { option } => Some(option),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(skipped, options.iter().copied().collect());
+    }
+
     async fn passes(self) {
         let arguments = Arguments::parse_from(&self.arguments);
         assert!(run(arguments).await.unwrap(), "see the report above");
@@ -109,4 +128,98 @@ async fn the_simulator_speaks_the_http2_api_to_the_letter() {
         .flag("--require-all")
         .passes()
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_is_a_bridge_to_a_binary_upstream() {
+    a_bridge(Upstream::Binary).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_is_a_bridge_to_http2() {
+    a_bridge(Upstream::Http2Token).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_mode_exact_the_gateway_is_apns_before_a_binary_upstream() {
+    apns_itself(Upstream::Binary).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_mode_exact_the_gateway_is_apns_before_http2() {
+    apns_itself(Upstream::Http2Token).await;
+}
+
+/// Not asked of a gateway: what was revoked is refused upstream.
+const REVOKED: &str = "--revoked-cert FILE";
+
+/// Nor this: only its operator shuts it down.
+const SHUTDOWN: &str = "--shutdown-token HEX";
+
+async fn a_bridge(upstream: Upstream) {
+    let mut rig = before_the_simulator(upstream).await;
+    let ended = PushCertificate {
+        key: KeyKind::P256,
+        validity: Validity::ended(),
+        ..PushCertificate::new(Kind::Universal, TOPIC)
+    };
+    let pinned = certificates().ca.push(&ended).unwrap();
+    rig.pin(&pinned, "pinned");
+    rig.start_gateway().await;
+    the_gateway(&rig, "bridge")
+        .await
+        .certificate("pinned-", &pinned)
+        .passes_but_for(&[REVOKED, SHUTDOWN])
+        .await;
+}
+
+async fn apns_itself(upstream: Upstream) {
+    let mut rig = before_the_simulator(upstream).await;
+    let app = &mut rig.config.apps[0];
+    app.on_reject = OnReject::Exact;
+    // APNs needs no deliveries before it knows that a token is bad.
+    app.trust_after = 0;
+    if let UpstreamConfig::Binary(binary) = &mut app.upstream {
+        // Else each notification costs a quiet period.
+        binary.flush_after = Some(Duration::ZERO);
+    }
+    rig.start_gateway().await;
+    the_gateway(&rig, "apple")
+        .await
+        .passes_but_for(&[REVOKED, SHUTDOWN, "--http2-port PORT"])
+        .await;
+}
+
+/// A gateway that is not started yet, as its defaults are but for two pauses that a test need not wait for, with a second app.
+async fn before_the_simulator(upstream: Upstream) -> Rig {
+    let mut rig = Rig::prepare(Knobs {
+        phones: 0,
+        upstream,
+        quiet_period: Duration::from_secs(1),
+        trust_after: 10,
+        frame_timeout: Duration::from_secs(2),
+        feedback_poll_interval: Duration::from_millis(500),
+        ..Knobs::default()
+    })
+    .await;
+    let mut second = rig.config.apps[0].clone();
+    second.topic = SECOND_TOPIC.to_owned();
+    // Nothing is ever delivered to it.
+    second.trust_after = 0;
+    if let UpstreamConfig::Binary(binary) = &mut second.upstream {
+        (binary.certificate, binary.key) = rig.write(&certificates().other_topic, "second");
+    }
+    rig.config.apps.push(second);
+    rig
+}
+
+async fn the_gateway<'a>(rig: &'a Rig, profile: &str) -> Subject<'a> {
+    let all = certificates();
+    Subject::new(rig, profile, rig.backend_address(), rig.feedback_address())
+        .await
+        .certificate("other-topic-", &all.other_topic)
+        .certificate("topicless-", &all.device)
+        .with("--only", "P-01..P-65")
+        .with("--burst", 100)
+        .with("--frame-timeout", 2)
 }
