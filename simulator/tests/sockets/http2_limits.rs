@@ -55,11 +55,11 @@ async fn a_provider_token_chooses_its_teams_project_and_two_teams_never_see_each
         assert_eq!(count(|what| matches!(what, What::Refused { .. })), 1);
     }
     assert_eq!(scene.simulator.events(0, usize::MAX).events, []);
-    // A connection keeps to the team that came first.
+    // A connection keeps to the team that came first [H-22].
     let headers = [("apns-topic", TOPIC), ("authorization", &*teams[1].3)];
     let answer = clients[0].post(&teams[1].2, &headers, "{}").await;
-    let unknown = (403, r#"{"reason":"InvalidProviderToken"}"#);
-    assert_eq!(said(&answer), unknown);
+    let unrelated = (403, r#"{"reason":"UnrelatedKeyIdInToken"}"#);
+    assert_eq!(said(&answer), unrelated);
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ use crate::shared::Shared;
 pub(super) struct Connection {
     shared: Arc<Shared>,
     presence: Presence,
-    /// Among these the first provider token chooses.
+    /// Among these the first provider token chooses; none beside a certificate.
     projects: Option<Arc<Projects>>,
     timeouts: Timeouts,
     caller: Caller,
@@ -216,8 +216,9 @@ impl Connection {
             }
             room.mark_unchanged();
             let streams_max = self.streams_max();
+            let projects = self.projects.as_deref();
             self.requests
-                .judge(&self.shared, self.timeouts, &mut self.caller);
+                .judge(&self.shared, projects, self.timeouts, &mut self.caller);
             self.presence.carried(self.requests.take_carried());
             if self.streams_max() != streams_max {
                 let setting = (Setting::MAX_CONCURRENT_STREAMS, self.streams_max());
@@ -270,7 +271,6 @@ impl Connection {
             return false;
         };
         if self.caller.is_known() {
-            self.projects = None;
             return false;
         }
         let project = self

@@ -14,6 +14,7 @@ use super::breakage::{Breakage, Course, End};
 use super::exchange::Exchange;
 use crate::config::Timeouts;
 use crate::faults::Injection;
+use crate::project::Projects;
 use crate::provider_api::{ApnsId, Caller, Push, Reason, TokenFault, Unverified, Verified};
 use crate::shared::Shared;
 use crate::world::{DeviceId, Posted, World};
@@ -94,15 +95,23 @@ impl Requests {
             .min()
     }
 
-    /// Judges and answers everything that has arrived whole, as long as the connection holds.
-    pub(super) fn judge(&mut self, shared: &Shared, timeouts: Timeouts, caller: &mut Caller) {
+    /// Judges and answers everything that has arrived whole, as long as the connection holds. `projects` are where keys of other teams are.
+    pub(super) fn judge(
+        &mut self,
+        shared: &Shared,
+        projects: Option<&Projects>,
+        timeouts: Timeouts,
+        caller: &mut Caller,
+    ) {
         let clock = Instant::now();
         while self.breakage.broken().is_none()
             && let Some(first) = self.whole.front_mut()
         {
             // Verifying takes a while: not under the lock. Most requests come with the token that is in use, which was verified.
             let unverified = caller.unverified(first.request.authorization());
-            first.request.verified = unverified.map(|text| verify(shared, text));
+            // Who is known keeps to this project, and is told so where the token is a good one of another [H-22].
+            let others = projects.filter(|_| caller.is_known());
+            first.request.verified = unverified.map(|text| verify(shared, others, text));
             let environment = caller.environment();
             let outcome = Judge::with(shared, environment, clock, &mut self.breakage, |judge| {
                 while let Some(exchange) = self.whole.pop_front() {
@@ -189,11 +198,15 @@ fn needs_verifying(exchange: &Exchange, caller: &Caller) -> bool {
         .is_some()
 }
 
-/// Reads a provider token and holds it against the key it names.
-fn verify(shared: &Shared, text: &str) -> Result<Verified, TokenFault> {
+/// Reads a provider token and holds it against the key it names, of this project or of its team's among `others`.
+fn verify(shared: &Shared, others: Option<&Projects>, text: &str) -> Result<Verified, TokenFault> {
     let token = Unverified::parse(text)?;
-    let key = shared.with(|world, _| world.provider_key(token.key_id()).cloned());
-    token.verify(key)
+    let key = |world: &mut World, _| world.provider_key(token.key_id()).cloned();
+    let known = shared.with(key).or_else(|| {
+        let project = others?.known(Some(token.team()))?;
+        project.world(key)
+    });
+    token.verify(known)
 }
 
 /// The world, locked, and what has been decided.
