@@ -55,6 +55,16 @@ pub fn error_packet(status: u8, identifier: u32) -> [u8; 6] {
     [0x08, status, a, b, c, d]
 }
 
+/// A frame of the courier connection [C-02]; a field is an item by another name.
+#[must_use]
+pub fn courier(command: u8, fields: &[(u8, &[u8])]) -> Vec<u8> {
+    let body: Vec<_> = fields
+        .iter()
+        .flat_map(|(id, value)| item(*id, value))
+        .collect();
+    [&[command], &len4(body.len()).to_be_bytes()[..], &body].concat()
+}
+
 /// Two bytes of length, then the bytes.
 fn counted(bytes: &[u8]) -> Vec<u8> {
     let len = u16::try_from(bytes.len()).expect("a case counts in two bytes what fits");
@@ -92,5 +102,7 @@ mod tests {
             format!("0200000043010020{TOKEN}020016{PAYLOAD_HEX}03000400000007")
         );
         assert_eq!(hex(&error_packet(8, 7)), "080800000007");
+        let connect: [(u8, &[u8]); 2] = [(1, &[0xab, 0xcd]), (2, &[1])];
+        assert_eq!(hex(&courier(7, &connect)), "0700000009010002abcd02000101");
     }
 }

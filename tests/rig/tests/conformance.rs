@@ -3,17 +3,20 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use apns_certs::portal::Portal;
 use apns_certs::{KeyKind, Kind, Minted, PushCertificate, Validity};
-use apns_conformance::cli::{Arguments, run, summary};
+use apns_conformance::cli::{Arguments, summary};
 use apns_conformance::suite::{Finding, Verdict};
 use apns_gateway::config::{OnReject, UpstreamConfig};
+use apns_net::credentials::Environment;
 use apns_rig::certificates::{SECOND_TOPIC, TOPIC, certificates};
 use apns_rig::{Knobs, Rig, Upstream};
+use apns_simulator::Project;
+use apns_simulator::provider_api::ProviderKey;
 use apns_simulator::rest::{Rest, RestConfig};
 use clap::Parser;
-use data_encoding::HEXLOWER;
 use tokio::net::TcpListener;
 
 /// A server of the rig, as the options of the suite describe it.
@@ -56,11 +59,6 @@ impl<'a> Subject<'a> {
         self
     }
 
-    fn flag(mut self, option: &str) -> Self {
-        self.arguments.push(option.to_owned());
-        self
-    }
-
     fn certificate(self, kind: &str, minted: &Minted) -> Self {
         let (certificate, key) = self.rig.write(minted, &format!("conformance-{kind}"));
         self.with(&format!("--{kind}cert"), certificate.display())
@@ -82,11 +80,18 @@ impl<'a> Subject<'a> {
             .collect();
         assert_eq!(skipped, options.iter().copied().collect());
     }
+}
 
-    async fn passes(self) {
-        let arguments = Arguments::parse_from(&self.arguments);
-        assert!(run(arguments).await.unwrap(), "see the report above");
-    }
+/// A key that a team's portal has made: file, key id and team id with commas between.
+fn key(rig: &Rig, project: &Project, limit: impl FnOnce(&mut ProviderKey)) -> String {
+    let (mut portal, team) = (Portal::default(), project.name());
+    let made = portal.create_key("conformance", SystemTime::now()).unwrap();
+    let mut known = ProviderKey::from_portal(&portal.keys()[0], team).unwrap();
+    limit(&mut known);
+    project.world(|world, _| world.add_provider_key(known));
+    let file = rig.folder().join(format!("AuthKey_{}.p8", made.key_id));
+    std::fs::write(&file, &made.key_pem).unwrap();
+    format!("{},{},{team}", file.display(), made.key_id)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,33 +105,33 @@ async fn the_simulator_is_apns_to_the_letter() {
     let (simulator, all) = (&rig.simulator, certificates());
     let revoked = all.second_backend.identity().unwrap().certificate().pin;
     simulator.world(|world, _| world.revoke(revoked));
+    let other_team = simulator.project("OTHERTEAM1").unwrap();
+    let own = rig.provider_key();
+    let theirs = key(&rig, &other_team, |_| {});
+    let sandbox = key(&rig, simulator.default_project(), |key| {
+        key.environment = Some(Environment::Sandbox);
+    });
+    let limited = key(&rig, simulator.default_project(), |key| {
+        key.topics = vec![TOPIC.into()];
+    });
     Subject::new(&rig, "apple", simulator.binary(), simulator.feedback())
         .await
         .certificate("other-topic-", &all.other_topic)
         .certificate("revoked-", &all.second_backend)
         .certificate("topicless-", &all.device)
+        .certificate("device-", &all.device)
+        .with("--courier-port", simulator.courier().port())
+        .with("--http2-port", simulator.http2().port())
+        .with("--p8", own.key.display())
+        .with("--key-id", own.key_id)
+        .with("--team-id", own.team_id)
+        .with("--other-team-p8", theirs)
+        .with("--other-environment-p8", sandbox)
+        .with("--limited-p8", limited)
         .with("--burst", 300)
         .with("--shutdown-token", format!("ffff000a{}", "00".repeat(28)))
         .with("--frame-timeout", 2)
-        .passes()
-        .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_simulator_speaks_the_http2_api_to_the_letter() {
-    let rig = Rig::prepare(Knobs::default()).await;
-    let simulator = &rig.simulator;
-    let key = rig.provider_key();
-    Subject::new(&rig, "apple", simulator.binary(), simulator.feedback())
-        .await
-        .with("--only", "H-01..H-32")
-        .with("--http2-port", simulator.http2().port())
-        .with("--good-token", HEXLOWER.encode(&rig.phones[0].token))
-        .with("--p8", key.key.display())
-        .with("--key-id", key.key_id)
-        .with("--team-id", key.team_id)
-        .flag("--require-all")
-        .passes()
+        .passes_but_for(&[])
         .await;
 }
 
@@ -186,7 +191,12 @@ async fn apns_itself(upstream: Upstream) {
     rig.start_gateway().await;
     the_gateway(&rig, "apple")
         .await
-        .passes_but_for(&[REVOKED, SHUTDOWN, "--http2-port PORT"])
+        .passes_but_for(&[
+            REVOKED,
+            SHUTDOWN,
+            "--http2-port PORT",
+            "--courier-port PORT",
+        ])
         .await;
 }
 

@@ -1,5 +1,6 @@
 //! Chapter 4: the feedback service.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, interval};
@@ -13,6 +14,9 @@ use crate::link::{Heard, Link, Login};
 
 /// How far the clocks of the server and of this machine may be apart.
 const CLOCKS_APART: u64 = 3600;
+
+/// One TLS record has room for 431 tuples [P-55].
+const MANY: usize = 440;
 
 /// The cases.
 pub(super) const CASES: &[Case<Trial>] = &[
@@ -53,7 +57,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
     .lanes(&[Lane::Feedback]),
     case(
         "feedback-tuples-are-not-split",
-        "no tuple is split over two TLS records",
+        "of a list that does not fit into one TLS record no tuple is split over two",
         &[Clause::of("P-55")],
         OurChoice,
         |t| Box::pin(tuples_are_not_split(t)),
@@ -79,6 +83,15 @@ pub(super) const CASES: &[Case<Trial>] = &[
     .needs(&[Need::Feedback, Need::GoneTokens])
     .lanes(&[Lane::Feedback]),
     case(
+        "feedback-of-meanwhile-is-kept",
+        "what comes on the list while it is read is there the next time",
+        &[Clause::of("P-53")],
+        AppleSays,
+        |t| Box::pin(what_comes_meanwhile(t)),
+    )
+    .needs(&[Need::Feedback, Need::GoneTokens])
+    .lanes(&[Lane::Feedback]),
+    case(
         "feedback-of-another-topic",
         "the list of one topic is not shown to the certificate of another",
         &[Clause::of("P-52")],
@@ -91,7 +104,7 @@ pub(super) const CASES: &[Case<Trial>] = &[
 
 /// A token that is gone, since when, as the list says.
 #[derive(Debug, PartialEq, Eq)]
-struct Tuple {
+pub(super) struct Tuple {
     time: u32,
     token: Vec<u8>,
 }
@@ -138,58 +151,89 @@ async fn records(link: &mut Link) -> Result<Vec<Vec<u8>>, Failed> {
 }
 
 /// Reads the list once.
-async fn read(t: &Trial) -> Result<Vec<Tuple>, Failed> {
+pub(super) async fn read(t: &Trial) -> Result<Vec<Tuple>, Failed> {
     let mut link = t.connect_to_feedback().await?;
     tuples(&records(&mut link).await?.concat())
 }
 
 async fn empty_list(t: &Trial) -> Result<(), Failed> {
     read(t).await?;
-    let list = read(t).await?;
-    ensure(list.is_empty(), || {
-        format!(
-            "there are {} tuples on the list that was just read",
-            list.len()
-        )
-    })
+    cleared(t, |_| true).await
 }
 
-/// Pushes to `token` as often as it takes until it is on the list: APNs is told by the phone, and a bridge by APNs.
-async fn report(t: &Trial, token: &[u8]) -> Result<(), Failed> {
-    let frames = (0..3).map(|number| framed(number, token, &t.payload()));
-    let mut link = t.connect().await?;
-    link.send(&frames.collect::<Vec<_>>().concat()).await?;
-    // Whatever is answered: some say status 8 of a token that was on the list.
-    t.settled(&mut link).await
-}
-
-/// Reads until the list is not empty, and returns its TLS records.
-async fn not_empty(t: &Trial) -> Result<Vec<Vec<u8>>, Failed> {
-    let deadline = Instant::now() + t.target().feedback_delay;
+/// Expects nothing to be on the list of which `read` says that it was read before. The server may not have seen yet that we have closed.
+async fn cleared(t: &Trial, read: impl Fn(&Tuple) -> bool) -> Result<(), Failed> {
+    let deadline = Instant::now() + t.target().timeout;
     let mut pause = interval(Duration::from_millis(100));
     loop {
         pause.tick().await;
-        let mut link = t.connect_to_feedback().await?;
-        let records = records(&mut link).await?;
-        if !records.is_empty() {
-            return Ok(records);
-        }
-        if Instant::now() > deadline {
-            return Err(Failed::because("the token did not come on the list"));
+        let again = self::read(t).await?.into_iter().filter(|it| read(it));
+        match again.count() {
+            0 => return Ok(()),
+            again if Instant::now() > deadline => {
+                return Err(Failed(format!(
+                    "of the list that was read {again} tuples come again and again"
+                )));
+            }
+            _ => {}
         }
     }
 }
 
-async fn tuple(t: &Trial) -> Result<(), Failed> {
-    read(t).await?;
+/// Pushes to each of `tokens` as often as it takes until it is on the list: APNs is told by the phone, and a bridge by APNs.
+async fn report(t: &Trial, tokens: &[Vec<u8>]) -> Result<(), Failed> {
+    for _ in 0..3 {
+        let frames = (0..).zip(tokens);
+        let frames = frames.map(|(number, token)| framed(number, token, &t.payload()));
+        let mut link = t.connect().await?;
+        link.send(&frames.collect::<Vec<_>>().concat()).await?;
+        // Whatever is answered: some say status 8 of a token that was on the list.
+        t.settled(&mut link).await?;
+    }
+    Ok(())
+}
+
+/// A token that is reported.
+async fn reported(t: &Trial) -> Result<Vec<u8>, Failed> {
     let token = t.gone_token().await?;
-    report(t, &token).await?;
-    let list = tuples(&not_empty(t).await?.concat())?;
-    let Some(tuple) = list.iter().find(|tuple| tuple.token == token) else {
-        return Err(Failed(format!(
-            "another token was on the list: {list:02x?}"
-        )));
-    };
+    report(t, std::slice::from_ref(&token)).await?;
+    Ok(token)
+}
+
+/// Reads until each of `tokens` was on the list, with others or without: all records that came.
+async fn records_with(t: &Trial, tokens: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Failed> {
+    let deadline = Instant::now() + t.target().feedback_delay;
+    let mut pause = interval(Duration::from_millis(100));
+    let (mut missing, mut all) = (BTreeSet::from_iter(tokens), Vec::new());
+    loop {
+        pause.tick().await;
+        let mut link = t.connect_to_feedback().await?;
+        let records = records(&mut link).await?;
+        for tuple in tuples(&records.concat())? {
+            missing.remove(&tuple.token);
+        }
+        all.extend(records);
+        if missing.is_empty() {
+            return Ok(all);
+        }
+        ensure(Instant::now() < deadline, || {
+            let (missing, of) = (missing.len(), tokens.len());
+            format!("{missing} of {of} tokens did not come on the list")
+        })?;
+    }
+}
+
+/// Expects `token` to come on the list.
+pub(super) async fn listed(t: &Trial, token: &[u8]) -> Result<Tuple, Failed> {
+    let records = records_with(t, &[token.to_vec()]).await?;
+    let mut tuples = tuples(&records.concat())?.into_iter();
+    tuples
+        .find(|tuple| tuple.token == token)
+        .ok_or_else(|| Failed::because("the token did not come on the list"))
+}
+
+async fn tuple(t: &Trial) -> Result<(), Failed> {
+    let tuple = listed(t, &reported(t).await?).await?;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -206,48 +250,47 @@ async fn tuple(t: &Trial) -> Result<(), Failed> {
 }
 
 async fn tuples_are_not_split(t: &Trial) -> Result<(), Failed> {
-    read(t).await?;
-    for _ in 0..3 {
-        report(t, &t.gone_token().await?).await?;
+    let mut tokens = Vec::new();
+    for _ in 0..MANY {
+        tokens.push(t.gone_token().await?);
     }
-    for record in not_empty(t).await? {
+    report(t, &tokens).await?;
+    for record in records_with(t, &tokens).await? {
         tuples(&record).map_err(|_| Failed(format!("a TLS record of {} bytes", record.len())))?;
     }
     Ok(())
 }
 
 async fn read_is_cleared(t: &Trial) -> Result<(), Failed> {
-    read(t).await?;
-    let token = t.gone_token().await?;
-    report(t, &token).await?;
-    let list = tuples(&not_empty(t).await?.concat())?;
+    let token = reported(t).await?;
+    let records = records_with(t, &[token]).await?;
+    let list = tuples(&records.concat())?;
     // With another time it is the report of another push.
-    let again = read(t).await?;
-    ensure(again.iter().all(|tuple| !list.contains(tuple)), || {
-        "it was there again".to_owned()
-    })
+    cleared(t, |tuple| list.contains(tuple)).await
 }
 
 async fn unread_is_kept(t: &Trial) -> Result<(), Failed> {
-    read(t).await?;
-    let token = t.gone_token().await?;
-    report(t, &token).await?;
+    let token = reported(t).await?;
     let deadline = Instant::now() + t.target().feedback_delay;
     let mut pause = interval(Duration::from_millis(100));
+    let listed = |record: &[u8]| record.windows(token.len()).any(|part| part == token);
     loop {
         pause.tick().await;
         let mut link = t.connect_to_feedback().await?;
         match link.hear().await? {
-            Heard::Record(_) => {
+            Heard::Record(record) if listed(&record) => {
                 link.reset()?;
                 break;
+            }
+            Heard::Record(_) => {
+                records(&mut link).await?;
             }
             Heard::End(_) => link.half_close().await?,
             Heard::Nothing => return Err(Failed::because("the server does not end the list")),
         }
-        if Instant::now() > deadline {
-            return Err(Failed::because("the token did not come on the list"));
-        }
+        ensure(Instant::now() < deadline, || {
+            "the token did not come on the list".to_owned()
+        })?;
     }
     let again = read(t).await?;
     ensure(again.iter().any(|tuple| tuple.token == token), || {
@@ -255,17 +298,24 @@ async fn unread_is_kept(t: &Trial) -> Result<(), Failed> {
     })
 }
 
+async fn what_comes_meanwhile(t: &Trial) -> Result<(), Failed> {
+    let mut slow = t.connect_to_feedback().await?;
+    while let Heard::Record(_) = slow.hear().await? {}
+    // It has read all there was, and has not closed yet.
+    let token = reported(t).await?;
+    slow.half_close().await?;
+    listed(t, &token).await.map(|_| ())
+}
+
 async fn of_another_topic(t: &Trial) -> Result<(), Failed> {
-    read(t).await?;
-    let token = t.gone_token().await?;
-    report(t, &token).await?;
+    let token = reported(t).await?;
     let other = t.target().papers.login_of(Need::OtherTopicCertificate)?;
     let mut link = t.connect_to_feedback_as(other).await?;
     let list = tuples(&records(&mut link).await?.concat())?;
     ensure(list.iter().all(|tuple| tuple.token != token), || {
         "the other one sees it".to_owned()
     })?;
-    not_empty(t).await.map(|_| ())
+    listed(t, &token).await.map(|_| ())
 }
 
 #[cfg(test)]

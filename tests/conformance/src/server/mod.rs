@@ -3,6 +3,7 @@
 mod answers;
 mod certificates;
 mod connection;
+mod courier;
 mod feedback;
 mod forged;
 mod http2;
@@ -31,6 +32,7 @@ pub const CHAPTERS: &[&[&[Case<Trial>]]] = &[
     answers::CASES,
     &[feedback::CASES],
     &[certificates::CASES],
+    courier::CASES,
     http2::CASES,
 ];
 

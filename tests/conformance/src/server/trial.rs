@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, interval, sleep};
 
 use super::target::{Acceptance, Port, Target};
 use crate::bytes::framed;
@@ -92,6 +92,11 @@ impl Trial {
         self.target.observer.gone_token(topic, &name).await
     }
 
+    /// Waits until this clock says `time`.
+    pub(super) async fn until(&self, time: SystemTime) {
+        sleep(time.duration_since(SystemTime::now()).unwrap_or_default()).await;
+    }
+
     /// A connection that is logged in.
     pub(super) async fn connect(&self) -> Result<Link, Failed> {
         self.reach(&Hello::with(&self.target.papers.login)).await
@@ -163,12 +168,22 @@ impl Trial {
 
     /// Expects all of `bytes` to be accepted.
     pub(super) async fn accepted(&self, bytes: &[u8]) -> Result<(), Failed> {
-        let mut link = self.connect().await?;
-        link.send(bytes).await?;
-        self.all_accepted(&mut link).await?;
+        self.pushes(bytes).await?;
         // All payloads of this trial were in `bytes`.
         let all: Vec<_> = (0..self.payloads.load(Ordering::Relaxed)).collect();
         self.delivered(&all).await.map(|_| ())
+    }
+
+    /// Expects all of `bytes` to be accepted, whatever becomes of it.
+    pub(super) async fn pushes(&self, bytes: &[u8]) -> Result<(), Failed> {
+        self.pushes_as(&self.target.papers.login, bytes).await
+    }
+
+    /// The same, with this login.
+    pub(super) async fn pushes_as(&self, login: &Login, bytes: &[u8]) -> Result<(), Failed> {
+        let mut link = self.reach(&Hello::with(login)).await?;
+        link.send(bytes).await?;
+        self.all_accepted(&mut link).await
     }
 
     /// Expects everything sent on `link` so far to be accepted: what is sent behind it is the first that is refused, or, with a server

@@ -1,4 +1,5 @@
-//! The clauses of `docs/protocol.md`: every citation is of one, each names its sources, and the cases of the conformance suite hold where they hold.
+//! The clauses of `docs/protocol.md`: every citation is of one, each names its sources and has a case in the conformance suite, and the cases hold where they
+//! hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -146,6 +147,55 @@ fn facts<T>(
         .map(|case| (case.name, case.clauses, case.profiles))
 }
 
+/// Why a clause has no case, where it says so.
+fn no_case(text: &str) -> Option<&str> {
+    let (_, why) = text.split_once("*no case*: ")?;
+    why.split_once('.').map(|(why, _)| why)
+}
+
+#[test]
+fn every_clause_has_a_case_or_says_why_it_has_none() {
+    let cited: BTreeSet<_> = facts(server::CHAPTERS)
+        .chain(facts(client::CHAPTERS))
+        .flat_map(|(_, clauses, _)| clauses.iter().map(ToString::to_string))
+        .collect();
+    let mut findings = Vec::new();
+    for (number, text) in stated(&document()) {
+        match (cited.contains(&number), no_case(&text)) {
+            (false, None) => findings.push(format!("{number} has no case")),
+            (true, Some(why)) => findings.push(format!("{number} has a case: not `{why}`")),
+            (false, Some(why)) if why.split_whitespace().count() < 5 => {
+                findings.push(format!("{number} says too little: `{why}`"));
+            }
+            _ => {}
+        }
+    }
+    expect_none(
+        "a clause without a case in tests/conformance, or a mark *no case* that is none",
+        &findings,
+    );
+}
+
+#[test]
+fn every_case_has_a_name_of_its_own_and_a_clause() {
+    let mut findings = Vec::new();
+    for facts in [
+        facts(server::CHAPTERS).collect::<Vec<_>>(),
+        facts(client::CHAPTERS).collect(),
+    ] {
+        let mut names = BTreeSet::new();
+        for (name, clauses, _) in facts {
+            if !names.insert(name) {
+                findings.push(format!("{name} is there twice"));
+            }
+            if clauses.is_empty() {
+                findings.push(format!("{name} cites no clause"));
+            }
+        }
+    }
+    expect_none("a case that cannot be told or looked up", &findings);
+}
+
 #[test]
 fn every_case_cites_clauses_there_are_and_holds_where_they_hold() {
     let document = document();
@@ -190,4 +240,7 @@ fn marks_sources_and_citations_are_read_as_they_are_written() {
             .all(|key| keys.contains(*key))
     );
     assert!(!keys.contains("X"));
+    let why = no_case("Nobody does. *no case*: nobody can see it. More.");
+    assert_eq!(why, Some("nobody can see it"));
+    assert_eq!(no_case("Nobody does."), None);
 }

@@ -34,6 +34,19 @@ pub(super) const CASES: &[Case<Trial>] = &[
         |t| Box::pin(unregistered(t)),
     )
     .needs(&[Need::Http2, Need::GoneTokens]),
+    push(
+        "http2-shutdown",
+        "a push that a server has not judged when it stops is answered 503 Shutdown",
+        &[Clause::of("H-06")],
+        AppleSays,
+        |t| {
+            Box::pin(async move {
+                let push = t.push_of(t.target().shutdown_token()?, t.payload())?;
+                t.refuses(push, 503, "Shutdown").await
+            })
+        },
+    )
+    .needs(&[Need::Http2, Need::ShutdownToken]),
 ];
 
 async fn refusal(t: &Trial) -> Result<(), Failed> {

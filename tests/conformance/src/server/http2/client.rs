@@ -35,7 +35,7 @@ impl Drop for Api {
 
 /// A push as a request.
 #[derive(Clone, Debug)]
-pub(super) struct Push {
+pub(in crate::server) struct Push {
     pub(super) method: Method,
     pub(super) path: String,
     /// `apns-topic`, unless the headers have one: a certificate with several topics wants it named [H-18].
@@ -57,7 +57,7 @@ impl Push {
     }
 
     /// The same with a header more.
-    pub(super) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(in crate::server) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
@@ -65,7 +65,7 @@ impl Push {
 
 /// What came back.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(in crate::server) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
@@ -212,7 +212,11 @@ impl Trial {
     }
 
     /// A push of `payload` to `token`.
-    pub(super) fn push_of(&self, token: &[u8], payload: Vec<u8>) -> Result<Push, Failed> {
+    pub(in crate::server) fn push_of(
+        &self,
+        token: &[u8],
+        payload: Vec<u8>,
+    ) -> Result<Push, Failed> {
         let topic = Some(self.target().topic()?.to_owned());
         Ok(Push {
             topic,
@@ -221,7 +225,7 @@ impl Trial {
     }
 
     /// Expects `push` to be accepted.
-    pub(super) async fn takes(&self, push: Push) -> Result<Reply, Failed> {
+    pub(in crate::server) async fn takes(&self, push: Push) -> Result<Reply, Failed> {
         let reply = self.api().await?.send(push).await?;
         reply.accepted().map(|()| reply)
     }

@@ -16,6 +16,7 @@ const MAX_CONCURRENT_STREAMS: u16 = 3;
 const MAX_HEADER_LIST_SIZE: u16 = 6;
 const NO_ERROR: u32 = 0;
 const REFUSED_STREAM: u32 = 7;
+const CANCEL: u32 = 8;
 
 /// The cases.
 pub(super) const CASES: &[Case<Trial>] = &[
@@ -61,6 +62,14 @@ pub(super) const CASES: &[Case<Trial>] = &[
         AppleSays,
         |t| Box::pin(idle_connection_stays(t)),
     ),
+    push(
+        "http2-request-not-completed",
+        "a request that is not complete in time is reset with CANCEL, and the connection stays",
+        &[Clause::of("H-02")],
+        OurChoice,
+        |t| Box::pin(request_not_completed(t)),
+    )
+    .needs(&[Need::Http2, Need::GoodToken, Need::FrameTimeout]),
     push(
         "http2-host-without-authority",
         "a request with host and without :authority is served",
@@ -175,6 +184,29 @@ async fn idle_connection_stays(t: &Trial) -> Result<(), Failed> {
     request(t, &mut frames, 1, (":authority", "api.push.apple.com")).await?;
     frames.find("200", Frame::is_200).await?;
     frames.quiet(t.target().quiet).await?;
+    request(t, &mut frames, 3, (":authority", "api.push.apple.com")).await?;
+    frames.find("200", Frame::is_200).await.map(|_| ())
+}
+
+async fn request_not_completed(t: &Trial) -> Result<(), Failed> {
+    let time = t.target().frame_timeout.unwrap_or_default();
+    let frames = Frames::connect(t, &t.target().papers.login, &["h2"]).await?;
+    let mut frames = frames.waiting(time);
+    let path = format!("/3/device/{}", HEXLOWER.encode(t.good()?));
+    let headers = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":path", &*path),
+        (":authority", "api.push.apple.com"),
+        ("apns-topic", t.target().topic()?),
+    ];
+    frames.request(1, &headers, None).await?;
+    let reset = |frame: &Frame| {
+        frame.kind == RST_STREAM && frame.stream == 1 && frame.payload == CANCEL.to_be_bytes()
+    };
+    frames
+        .find("RST_STREAM with CANCEL for stream 1", reset)
+        .await?;
     request(t, &mut frames, 3, (":authority", "api.push.apple.com")).await?;
     frames.find("200", Frame::is_200).await.map(|_| ())
 }

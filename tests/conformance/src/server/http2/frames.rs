@@ -111,6 +111,14 @@ impl Frames {
         Ok(frames)
     }
 
+    /// The same, for what comes only after `time`.
+    pub(super) fn waiting(self, time: Duration) -> Self {
+        Self {
+            timeout: self.timeout + time,
+            ..self
+        }
+    }
+
     /// The next frame for which `wanted`; SETTINGS are acknowledged on the way.
     pub(super) async fn find(
         &mut self,

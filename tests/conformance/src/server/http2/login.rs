@@ -1,15 +1,16 @@
 //! Who pushes: certificates and provider tokens.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, interval};
+
 use super::super::Trial;
 use super::client::{Api, Push, Reply};
-use super::push;
+use super::{WITH_KEY, push};
 use crate::case::Basis::{AppleSays, Observed, OurChoice};
-use crate::case::{Case, Failed, Need};
+use crate::case::{Case, Failed, Need, ensure};
 use crate::clause::Clause;
 use crate::link::Login;
-
-/// What cases with provider tokens cannot do without.
-const WITH_KEY: &[Need] = &[Need::Http2, Need::GoodToken, Need::ProviderKey];
 
 const HOUR: i64 = 3600;
 
@@ -158,6 +159,49 @@ pub(super) const CASES: &[Case<Trial>] = &[
         |t| Box::pin(replaced_too_soon(t)),
     )
     .needs(WITH_KEY),
+    push(
+        "http2-provider-token-replaced-when-expired",
+        "a provider token that has expired may be replaced at any time",
+        &[Clause::of("H-22")],
+        OurChoice,
+        |t| Box::pin(replaced_when_expired(t)),
+    )
+    .needs(WITH_KEY),
+    push(
+        "http2-provider-token-of-an-unrelated-team",
+        "a second provider token of another team is answered 403 UnrelatedKeyIdInToken",
+        &[Clause::of("H-22")],
+        AppleSays,
+        |t| Box::pin(async move { second(t, Need::OtherTeamKey, "UnrelatedKeyIdInToken").await }),
+    )
+    .needs(&[Need::Http2, Need::GoodToken, Need::ProviderKey, Need::OtherTeamKey]),
+    push(
+        "http2-provider-token-of-an-unrelated-scope",
+        "a second provider token of a key for some topics, behind one for all, is answered 403 UnrelatedKeyIdInToken",
+        &[Clause::of("H-22")],
+        OurChoice,
+        |t| Box::pin(async move { second(t, Need::LimitedKey, "UnrelatedKeyIdInToken").await }),
+    )
+    .needs(&[Need::Http2, Need::GoodToken, Need::ProviderKey, Need::LimitedKey]),
+    push(
+        "http2-provider-token-of-the-other-environment",
+        "a provider token of a key for the other environment is answered 403 BadEnvironmentKeyIdInToken",
+        &[Clause::of("H-22")],
+        OurChoice,
+        |t| Box::pin(async move {
+            let token = t.target().papers.key_of(Need::OtherEnvironmentKey)?.token(0);
+            with_token(t, "bearer", &token).await?.refused(403, "BadEnvironmentKeyIdInToken")
+        }),
+    )
+    .needs(&[Need::Http2, Need::GoodToken, Need::OtherEnvironmentKey]),
+    push(
+        "http2-certificate-without-a-topic",
+        "a certificate without a topic is let in, and every push answered 403 BadCertificate",
+        &[Clause::of("H-20")],
+        OurChoice,
+        |t| Box::pin(certificate_without_a_topic(t)),
+    )
+    .needs(&[Need::Http2, Need::GoodToken, Need::TopiclessCertificate]),
 ];
 
 /// A connection without a certificate.
@@ -205,4 +249,46 @@ async fn replaced_too_soon(t: &Trial) -> Result<(), Failed> {
         .accepted()?;
     let reply = api.send(push_with(t, "bearer", &key.token(0))?).await?;
     reply.refused(429, "TooManyProviderTokenUpdates")
+}
+
+async fn replaced_when_expired(t: &Trial) -> Result<(), Failed> {
+    let mut api = nobody(t).await?;
+    let key = t.target().papers.key_of(Need::ProviderKey)?;
+    let (old, new) = (key.token(HOUR - 1), key.token(0));
+    api.send(push_with(t, "bearer", &old)?).await?.accepted()?;
+    let deadline = Instant::now() + t.target().timeout;
+    let mut pause = interval(Duration::from_millis(200));
+    loop {
+        pause.tick().await;
+        let reply = api.send(push_with(t, "bearer", &old)?).await?;
+        if reply.status.as_u16() != 200 {
+            reply.refused(403, "ExpiredProviderToken")?;
+            break;
+        }
+        ensure(Instant::now() < deadline, || {
+            "a token of more than an hour is still good".to_owned()
+        })?;
+    }
+    api.send(push_with(t, "bearer", &new)?).await?.accepted()
+}
+
+/// Expects a token of another key to be refused behind one of the suite's own.
+async fn second(t: &Trial, other: Need, reason: &str) -> Result<(), Failed> {
+    let mut api = nobody(t).await?;
+    let papers = &t.target().papers;
+    let own = papers.key_of(Need::ProviderKey)?.token(0);
+    api.send(push_with(t, "bearer", &own)?).await?.accepted()?;
+    let other = papers.key_of(other)?.token(0);
+    let reply = api.send(push_with(t, "bearer", &other)?).await?;
+    reply.refused(403, reason)
+}
+
+async fn certificate_without_a_topic(t: &Trial) -> Result<(), Failed> {
+    let login = t.target().papers.login_of(Need::TopiclessCertificate)?;
+    let mut api = Api::connect(t, login).await?;
+    for _ in 0..2 {
+        let reply = api.send(t.push()?).await?;
+        reply.refused(403, "BadCertificate")?;
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@ mod connection;
 mod frames;
 mod headers;
 mod login;
+mod request;
 mod token;
 
 pub(super) use self::token::ProviderKey;
@@ -16,10 +17,14 @@ use crate::clause::Clause;
 /// The cases.
 pub(super) const CASES: &[&[Case<Trial>]] = &[
     connection::CASES,
+    request::CASES,
     headers::CASES,
     login::CASES,
     answers::CASES,
 ];
+
+/// What cases with provider tokens cannot do without.
+const WITH_KEY: &[Need] = &[Need::Http2, Need::GoodToken, Need::ProviderKey];
 
 /// A case of this chapter: a bridge has no such port, and a push wants a token.
 const fn push(
