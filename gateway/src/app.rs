@@ -7,6 +7,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::contract::{self, AppOptions, Mode};
 use crate::store::{AppId, AppState, Committed, Space};
+use crate::traffic::Traffic;
 
 /// One app of the configuration.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub(crate) struct App {
     space: watch::Receiver<Space>,
     /// As of the newest commit.
     pub(crate) committed: watch::Receiver<Committed>,
+    pub(crate) traffic: Traffic,
     rules: Mutex<contract::App>,
     /// Somebody beside its dispatcher has changed them.
     changed: Notify,
@@ -44,6 +46,7 @@ impl App {
             backlog_rows_max,
             space,
             committed: state.committed.clone(),
+            traffic: Traffic::default(),
             rules: Mutex::new(contract::App::new(state, options)),
             changed: Notify::new(),
         }

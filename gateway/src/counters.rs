@@ -19,43 +19,64 @@ impl Counter {
     }
 }
 
-/// Since the start of this process, over all apps and backends.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Connections that passed the handshake and were closed for who they are or how many they were.
-    pub refused: Counter,
+/// Counters whose documentation is what the metrics say of them.
+macro_rules! counters {
+    ($($(#[doc = $help:literal])+ $name:ident,)+) => {
+        /// Since the start of this process, over all apps and backends.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $($(#[doc = $help])+ pub $name: Counter,)+
+        }
+
+        impl Counters {
+            /// Each with the name it has in metrics.
+            pub fn all(&self) -> Vec<(&'static str, &Counter)> {
+                vec![$((stringify!($name), &self.$name),)+]
+            }
+
+            /// What each is, in the same order.
+            pub(crate) fn helps() -> Vec<&'static str> {
+                vec![$(concat!($($help),+).trim(),)+]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections of backends that passed the handshake and were closed for who they are or how many they were.
+    refused,
     /// Error packets and bare closes given to backends as an answer to a notification.
-    pub answers: Counter,
-    /// Those of them that upstream's verdict on the newest notification of an open connection led to.
-    pub late_answers: Counter,
+    answers,
+    /// Answers that upstream's verdict on the newest notification of an open connection led to.
+    late_answers,
     /// Bad notifications whose backend could not be told: it had closed, or sent command 0.
-    pub untold: Counter,
+    untold,
     /// Backends found never to read an answer.
-    pub never_readers: Counter,
+    never_readers,
     /// Connections told with status 10, or closed for want of an identifier, because the daemon stopped.
-    pub shut_down: Counter,
+    shut_down,
     /// Connections made to upstreams.
-    pub upstream_connections: Counter,
+    upstream_connections,
     /// Attempts to connect upstream that failed.
-    pub upstream_failures: Counter,
-    /// Those of them that ended because the upstream's certificate was not to be trusted.
-    pub upstream_untrusted: Counter,
+    upstream_failures,
+    /// Attempts to connect upstream that failed because the upstream's certificate was not to be trusted.
+    upstream_untrusted,
     /// Connections on which an upstream did not speak its protocol, and answers that were none of it.
-    pub upstream_protocol_errors: Counter,
+    upstream_protocol_errors,
     /// Notifications sent again although the upstream may have taken them: their connection ended without a word.
-    pub unknown_outcomes: Counter,
+    unknown_outcomes,
     /// Farewells that the upstream answered: everything before them was taken.
-    pub flushes: Counter,
+    flushes,
     /// Notifications the upstream named after its silence had confirmed them: the quiet period is too short.
-    pub surprises: Counter,
-    /// Notifications the upstream refused for what this gateway made of them, or for a reason nobody knows.
-    pub gateway_faults: Counter,
+    surprises,
     /// Notifications tried while their app was on hold.
-    pub probes: Counter,
+    probes,
     /// Feedback lists read to their end.
-    pub feedback_polls: Counter,
+    feedback_polls,
     /// Feedback lists served to backends that took them to the end.
-    pub feedback_served: Counter,
+    feedback_served,
+    /// Notifications the upstream refused for what this gateway made of them, or for a reason nobody knows.
+    gateway_faults,
 }
 
 impl Counters {
@@ -65,47 +86,5 @@ impl Counters {
         if let ConnectError::Untrusted { .. } = problem {
             self.upstream_untrusted.add(1);
         }
-    }
-
-    /// Each with the name it has in metrics.
-    pub fn all(&self) -> [(&'static str, &Counter); 17] {
-        let Self {
-            refused,
-            answers,
-            late_answers,
-            untold,
-            never_readers,
-            shut_down,
-            upstream_connections,
-            upstream_failures,
-            upstream_untrusted,
-            upstream_protocol_errors,
-            unknown_outcomes,
-            flushes,
-            surprises,
-            probes,
-            feedback_polls,
-            feedback_served,
-            gateway_faults,
-        } = self;
-        [
-            ("refused", refused),
-            ("answers", answers),
-            ("late_answers", late_answers),
-            ("untold", untold),
-            ("never_readers", never_readers),
-            ("shut_down", shut_down),
-            ("upstream_connections", upstream_connections),
-            ("upstream_failures", upstream_failures),
-            ("upstream_untrusted", upstream_untrusted),
-            ("upstream_protocol_errors", upstream_protocol_errors),
-            ("unknown_outcomes", unknown_outcomes),
-            ("flushes", flushes),
-            ("surprises", surprises),
-            ("probes", probes),
-            ("feedback_polls", feedback_polls),
-            ("feedback_served", feedback_served),
-            ("gateway_faults", gateway_faults),
-        ]
     }
 }

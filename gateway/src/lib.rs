@@ -47,6 +47,7 @@ mod reload;
 mod setup;
 mod shared;
 mod silences;
+mod traffic;
 mod upstream;
 
 pub use counters::{Counter, Counters};

@@ -1,4 +1,5 @@
-//! The status as Prometheus reads it (OpenMetrics). Topics are the only names in it: no token, no backend.
+//! The status as Prometheus reads it (OpenMetrics). Topics are the only names in it: no token, no backend. `docs/metrics.md` is made from
+//! what is said here.
 
 use std::fmt;
 
@@ -8,70 +9,116 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
 use super::status::{AppStatus, Status};
+use crate::counters::Counters;
 use crate::store::CommitTimes;
 
-/// Something that is said of each app: its name, for people, and where it is read.
-struct OfApp(&'static str, &'static str, fn(&AppStatus) -> u64);
+/// Something that is said: its name, for people, and where it is read.
+struct Of<T>(&'static str, &'static str, fn(&T) -> u64);
 
-/// What is said as a counter.
-const COUNTERS: [OfApp; 6] = [
-    OfApp(
+/// What is said of each app as a counter.
+const COUNTERS: [Of<AppStatus>; 7] = [
+    Of(
         "accepted",
         "Notifications made durable: delivered + rejected + expired + given up + queued",
         |app| app.accepted,
     ),
-    OfApp("delivered", "Notifications taken by upstream", |app| {
+    Of("delivered", "Notifications taken by upstream", |app| {
         app.delivered
     }),
-    OfApp(
+    Of(
         "rejected",
         "Notifications refused, by upstream or on sight",
         |app| app.rejected,
     ),
-    OfApp(
+    Of(
         "expired",
         "Notifications whose expiry passed while they waited",
         |app| app.expired,
     ),
-    OfApp(
+    Of(
         "given_up",
         "Notifications whose retry budget was spent",
         |app| app.given_up,
     ),
-    OfApp(
+    Of(
         "dead_letters_dropped",
         "Dead letters that made room for newer ones",
         |app| app.dead_letters_dropped,
     ),
+    Of(
+        "holds",
+        "Times the app was put on hold by what upstream said, since the start of the process",
+        |app| app.holds,
+    ),
 ];
 
 /// The same, as a gauge.
-const GAUGES: [OfApp; 7] = [
-    OfApp("queued", "Notifications without an end yet", |app| {
+const GAUGES: [Of<AppStatus>; 10] = [
+    Of("queued", "Notifications without an end yet", |app| {
         app.queued
     }),
-    OfApp(
+    Of(
         "oldest_age_seconds",
-        "Age of the oldest of them, 0 without one",
+        "Age of the oldest queued notification, 0 without one",
         |app| app.oldest_age.unwrap_or(0),
     ),
-    OfApp("dead_letters", "Dead letters kept", |app| app.dead_letters),
-    OfApp("feedback", "Feedback tuples kept", |app| app.feedback),
-    OfApp("dead_tokens", "Tokens known to be bad", |app| {
+    Of("dead_letters", "Dead letters kept", |app| app.dead_letters),
+    Of("feedback", "Feedback tuples kept", |app| app.feedback),
+    Of("dead_tokens", "Tokens known to be bad", |app| {
         app.dead_tokens
     }),
-    OfApp(
+    Of(
         "vouched",
         "Deliveries since upstream, topic or credentials changed",
         |app| app.vouched,
     ),
-    OfApp(
+    Of(
         "held",
         "1 while nothing is sent but a probe now and then",
         |app| u64::from(app.held.is_some()),
+    ),
+    Of(
+        "upstream_connections_open",
+        "Connections to the upstream that are open",
+        |app| app.upstream.connections,
+    ),
+    Of(
+        "upstream_in_flight",
+        "Notifications sent upstream and not yet answered or confirmed; over HTTP/2 the streams in use",
+        |app| app.upstream.in_flight,
+    ),
+    Of(
+        "upstream_streams_max",
+        "Streams the upstream takes at once on the connections that are open, as it said last; 4294967295 where it sets no limit, 0 over the binary protocol",
+        |app| app.upstream.streams_max,
+    ),
+];
+
+/// What is said of the whole, as a gauge.
+const WHOLE: [Of<Status>; 5] = [
+    Of(
+        "backend_connections",
+        "Connections of backends that are open",
+        |status| status.connections,
+    ),
+    Of("stopping", "1 once no new connection is taken", |status| {
+        u64::from(status.stopping)
+    }),
+    Of("store_size_bytes", "Bytes of the store in use", |status| {
+        status.store.size
+    }),
+    Of(
+        "store_size_max_bytes",
+        "Bytes that may be: store.size_max, or what the disk has left for it",
+        |status| status.store.size_max,
+    ),
+    Of(
+        "store_full",
+        "1 while backends are not read until deliveries have made room",
+        |status| u64::from(status.store.full),
     ),
 ];
 
@@ -90,65 +137,70 @@ struct Metrics(Status);
 impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Self(status) = self;
-        for OfApp(name, help, value) in COUNTERS {
-            families(&mut encoder, name, help, &status.apps, |app| {
-                ConstCounter::new(value(app))
-            })?;
+        let encoder = &mut encoder;
+        for of in &COUNTERS {
+            of.encode(encoder, &status.apps, ConstCounter::new)?;
         }
-        for OfApp(name, help, value) in GAUGES {
-            families(&mut encoder, name, help, &status.apps, |app| {
-                ConstGauge::new(value(app))
-            })?;
+        verdicts(encoder, &status.apps)?;
+        for of in &GAUGES {
+            of.encode(encoder, &status.apps, ConstGauge::new)?;
         }
-        one(
-            &mut encoder,
-            "backend_connections",
-            "Connections of backends that are open",
-            ConstGauge::new(status.connections),
-        )?;
-        one(
-            &mut encoder,
-            "stopping",
-            "1 once no new connection is taken",
-            ConstGauge::new(u64::from(status.stopping)),
-        )?;
-        one(
-            &mut encoder,
-            "store_size_bytes",
-            "Bytes of the store in use",
-            ConstGauge::new(status.store.size),
-        )?;
-        one(
-            &mut encoder,
-            "store_size_max_bytes",
-            "Bytes that may be: store.size_max, or what the disk has left for it",
-            ConstGauge::new(status.store.size_max),
-        )?;
-        one(
-            &mut encoder,
-            "store_full",
-            "1 while backends are not read until deliveries have made room",
-            ConstGauge::new(u64::from(status.store.full)),
-        )?;
+        for Of(name, help, value) in &WHOLE {
+            one(encoder, name, help, ConstGauge::new(value(status)))?;
+        }
         let CommitTimes { buckets, seconds } = &status.store.commit_times;
+        let commits = status.store.commits;
+        let (name, unit) = split("commit_duration_seconds");
+        let help = "How long commits of the store took, to the disk's word";
         encoder
-            .encode_descriptor(
-                "commit_duration_seconds",
-                "How long commits of the store took, to the disk's word",
-                None,
-                MetricType::Histogram,
-            )?
-            .encode_histogram::<NoLabelSet>(*seconds, status.store.commits, buckets, None)?;
-        for (name, value) in &status.counters {
-            one(
-                &mut encoder,
-                name,
-                "Since the start of the process, over all apps",
-                ConstCounter::new(*value),
-            )?;
+            .encode_descriptor(name, help, unit.as_ref(), MetricType::Histogram)?
+            .encode_histogram::<NoLabelSet>(*seconds, commits, buckets, None)?;
+        for ((name, value), help) in status.counters.iter().zip(Counters::helps()) {
+            let help = help.trim_end_matches('.');
+            one(encoder, name, help, ConstCounter::new(*value))?;
         }
         Ok(())
     }
+}
+
+impl Of<AppStatus> {
+    fn encode<M: EncodeMetric>(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        apps: &[AppStatus],
+        metric: impl Fn(u64) -> M,
+    ) -> fmt::Result {
+        let Self(name, help, value) = self;
+        let (name, unit) = split(name);
+        let kind = metric(0).metric_type();
+        let mut family = encoder.encode_descriptor(name, help, unit.as_ref(), kind)?;
+        for app in apps {
+            metric(value(app)).encode(family.encode_family(&labels(app))?)?;
+        }
+        Ok(())
+    }
+}
+
+fn verdicts(encoder: &mut DescriptorEncoder<'_>, apps: &[AppStatus]) -> fmt::Result {
+    let help = "Verdicts on pushes, since the start of the process, by what they are";
+    let mut family = encoder.encode_descriptor("verdicts", help, None, MetricType::Counter)?;
+    for app in apps {
+        for (kind, count) in &app.verdicts {
+            let detail = kind.detail();
+            let [topic, environment] = labels(app);
+            let verdict = ("verdict", kind.verdict());
+            let labels = [topic, environment, verdict, ("detail", &detail)];
+            ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn labels(app: &AppStatus) -> [(&str, &str); 2] {
+    [
+        ("topic", &app.topic),
+        ("environment", app.environment.as_str()),
+    ]
 }
 
 fn one(
@@ -157,26 +209,19 @@ fn one(
     help: &str,
     metric: impl EncodeMetric,
 ) -> fmt::Result {
-    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+    let (name, unit) = split(name);
+    let kind = metric.metric_type();
+    metric.encode(encoder.encode_descriptor(name, help, unit.as_ref(), kind)?)
 }
 
-fn families<M: EncodeMetric>(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    apps: &[AppStatus],
-    metric: impl Fn(&AppStatus) -> M,
-) -> fmt::Result {
-    let Some(first) = apps.first() else {
-        return Ok(());
-    };
-    let mut family = encoder.encode_descriptor(name, help, None, metric(first).metric_type())?;
-    for app in apps {
-        let labels = [
-            ("topic", app.topic.as_str()),
-            ("environment", app.environment.as_str()),
-        ];
-        metric(app).encode(family.encode_family(&labels)?)?;
+/// A name without the unit at its end, and the unit: the library puts them together again, and names the unit.
+fn split(name: &str) -> (&str, Option<Unit>) {
+    for unit in [Unit::Seconds, Unit::Bytes] {
+        if let Some(bare) = name.strip_suffix(unit.as_str())
+            && let Some(bare) = bare.strip_suffix('_')
+        {
+            return (bare, Some(unit));
+        }
     }
-    Ok(())
+    (name, None)
 }

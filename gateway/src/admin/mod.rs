@@ -36,7 +36,7 @@ use crate::store::StoreDown;
 pub(crate) use self::holds::{Held, Holding};
 pub(crate) use self::letters::{Letters, Requeued, Requeueing};
 pub(crate) use self::problem::Problem;
-pub(crate) use self::status::Status;
+pub(crate) use self::status::{Status, UpstreamStatus};
 
 /// Of a request.
 const BODY_LEN_MAX: usize = 16 * 1024;

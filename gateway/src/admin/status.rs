@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::shared::Shared;
 use crate::store::{CommitTimes, Store, StoreDown, unix_seconds};
+use crate::verdict::Kind;
 
 /// How the gateway stands.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -75,6 +76,24 @@ pub(crate) struct AppStatus {
     pub(crate) vouched: u64,
     /// Why nothing is sent but a probe now and then.
     pub(crate) held: Option<String>,
+    /// Times that upstream was why, since the start of the process.
+    pub(crate) holds: u64,
+    /// What is on its way.
+    pub(crate) upstream: UpstreamStatus,
+    /// Since the start of the process; for the metrics alone.
+    #[serde(skip)]
+    pub(crate) verdicts: Vec<(Kind, u64)>,
+}
+
+/// What is on its way to an app's upstream.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(crate) struct UpstreamStatus {
+    /// Connections that are open.
+    pub(crate) connections: u64,
+    /// Notifications on them without an answer or confirmation yet.
+    pub(crate) in_flight: u64,
+    /// Streams the upstream takes at once on them; 0 over the binary protocol.
+    pub(crate) streams_max: u64,
 }
 
 impl Status {
@@ -100,8 +119,9 @@ impl Status {
                 full: space.is_full,
             },
             counters: counters
-                .map(|(name, counter)| (name.to_owned(), counter.read()))
-                .to_vec(),
+                .iter()
+                .map(|(name, counter)| ((*name).to_owned(), counter.read()))
+                .collect(),
             apps,
         })
     }
@@ -131,6 +151,13 @@ impl AppStatus {
             dead_tokens: rules.dead_tokens() as u64,
             vouched: rules.trust().vouched,
             held: rules.held().map(str::to_owned),
+            holds: app.traffic.holds.read(),
+            upstream: UpstreamStatus {
+                connections: app.traffic.connections.read(),
+                in_flight: app.traffic.in_flight.read(),
+                streams_max: app.traffic.streams_max.read(),
+            },
+            verdicts: app.traffic.verdicts(),
         })
     }
 }

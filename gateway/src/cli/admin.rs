@@ -13,7 +13,7 @@ use http::{Method, Request};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::admin::{Held, Holding, Letters, Problem, Requeued, Requeueing, Status};
+use crate::admin::{Held, Holding, Letters, Problem, Requeued, Requeueing, Status, UpstreamStatus};
 use crate::config::Config;
 
 /// Longer than the admin port takes for any answer.
@@ -137,6 +137,16 @@ pub(super) async fn status(running: &Running) -> anyhow::Result<()> {
             "  dead letters {}, feedback tuples {}, tokens known to be bad {}",
             app.dead_letters, app.feedback, app.dead_tokens
         );
+        let UpstreamStatus {
+            connections,
+            in_flight,
+            streams_max,
+        } = app.upstream;
+        let streams = match streams_max {
+            0 => String::new(),
+            max => format!(" of {max} streams"),
+        };
+        println!("  upstream: {connections} connections, {in_flight} on their way{streams}");
         if let Some(reason) = &app.held {
             println!("  ON HOLD: {reason}");
         }

@@ -26,7 +26,7 @@ use crate::contract::{Pushed, expired};
 use crate::store::{Row, StoreDown};
 use crate::upstream::binary::pool::{Bare, End, Ended, Event, Lone, Place, Pool};
 use crate::upstream::connect::{ConnectError, Connector};
-use crate::verdict::{Class, Retry, Verdict, When};
+use crate::verdict::{Class, Kind, Retry, Verdict, When};
 
 /// What a stop may take beyond a quiet period.
 const STOP_MARGIN: Duration = Duration::from_secs(2);
@@ -44,9 +44,10 @@ pub(super) struct Binary {
 impl Binary {
     pub(super) fn new(backlog: Backlog, upstream: &BinaryUpstream, connector: Connector) -> Self {
         let counters = Arc::clone(&backlog.counters);
+        let pool = Pool::new(upstream, connector, counters, &backlog.app.traffic);
         Self {
             backlog,
-            pool: Pool::new(upstream, connector, counters),
+            pool,
             probe: None,
             lone_turn: true,
         }
@@ -321,6 +322,8 @@ impl Binary {
     /// Holds against a notification that it was alone on a connection that ended without a word. Says whether that was its end.
     fn broke(&mut self, row: &Row) -> bool {
         self.lone_turn = false;
+        let traffic = &self.backlog.app.traffic;
+        traffic.judged(Kind::Again(Some(Class::Broke)));
         let said = "upstream closes the connection whenever it is sent";
         self.backlog.charge(&Pushed::from(row), Class::Broke, &said)
     }

@@ -80,6 +80,7 @@ impl Settling {
             .rules()
             .judge(pushed, verdict, said, self.clock.now());
         debug!(row = %pushed.row, token = %pushed.token, ?verdict, %said, "judged");
+        self.app.traffic.judged(verdict.into());
         self.changed = true;
         self.late.extend(judged.late);
         if let Some(alarm) = judged.alarm {
@@ -157,7 +158,10 @@ impl Settling {
                     "the upstream refuses a request as this gateway made it: someone must look at the dead letter"
                 );
             }
-            Alarm::Held(reason) => error!(reason, token, "the app is on hold: someone must act"),
+            Alarm::Held(reason) => {
+                self.app.traffic.holds.add(1);
+                error!(reason, token, "the app is on hold: someone must act");
+            }
             Alarm::Released => info!("a delivery or a 410 ended the hold"),
             Alarm::NotBelieved(why) => warn!(%why, token, "a verdict on a token is not believed"),
         }

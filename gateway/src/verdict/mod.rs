@@ -4,6 +4,7 @@
 
 mod binary;
 mod http2;
+mod kind;
 mod reason;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use apns_proto::Status;
 
 pub use http2::{Answer, Auth, ErrorCode, GoAway, Outcome};
+pub use kind::Kind;
 pub use reason::Reason;
 
 /// The judgement on one push.
@@ -54,7 +56,7 @@ pub enum Fault {
 }
 
 /// What is wrong with an app's configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Misconfiguration {
     /// Certificate or key and the app's topic do not belong together.
     Topic,
@@ -68,6 +70,18 @@ pub enum Misconfiguration {
     Clock,
     /// Upstream does not say what it dislikes about the caller.
     Forbidden,
+}
+
+impl Misconfiguration {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::Topic,
+        Self::Certificate,
+        Self::Environment,
+        Self::Key,
+        Self::Clock,
+        Self::Forbidden,
+    ];
 }
 
 /// What to look at.
@@ -120,7 +134,7 @@ pub enum Place {
 }
 
 /// What a notification is charged for. Each class has a budget of its own; when one is spent the notification is given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
     /// It was alone on a connection, and that broke: it may be what breaks it. From now on it is always sent alone, because
     /// what is sent along with it might be shown twice.

@@ -41,7 +41,7 @@ async fn taken(upstream: &Upstream, kind: Kind, count: usize) -> Vec<u8> {
         Kind::Http2 => {
             let mut peer = upstream.accept_http2().await;
             let names = peer.names(count).await;
-            tokio::spawn(async move { peer.names(usize::MAX).await });
+            tokio::spawn(peer.rest());
             names
         }
     }

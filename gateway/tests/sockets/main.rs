@@ -9,6 +9,7 @@ mod connections;
 mod fairness;
 mod feedback;
 mod flush;
+mod metrics;
 mod reload;
 mod replay;
 mod start;

@@ -55,9 +55,10 @@ impl Http2 {
         token: Option<Arc<ProviderToken>>,
     ) -> Self {
         let counters = Arc::clone(&backlog.counters);
+        let pool = Pool::new(upstream, connector, counters, &backlog.app.traffic);
         Self {
             backlog,
-            pool: Pool::new(upstream, connector, counters),
+            pool,
             login: Login::new(token),
             envelope,
             window: upstream.window,

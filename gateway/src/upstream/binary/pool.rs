@@ -22,6 +22,7 @@ use crate::config::BinaryUpstream;
 use crate::contract::Pushed;
 use crate::counters::Counters;
 use crate::store::{Row, RowId};
+use crate::traffic::{Part, Traffic};
 use crate::upstream::connect::{ConnectError, Connector};
 use crate::upstream::crowd::Crowd;
 use crate::upstream::schedule::{self, Closed, Schedule};
@@ -39,6 +40,8 @@ pub(crate) struct Pool {
     confirmation: Confirmation,
     window: usize,
     counters: Arc<Counters>,
+    connections: Part,
+    in_flight: Part,
     slots: Vec<Slot>,
     spread: Spread,
     crowd: Crowd,
@@ -80,6 +83,7 @@ impl Pool {
         config: &BinaryUpstream,
         connector: Connector,
         counters: Arc<Counters>,
+        traffic: &Traffic,
     ) -> Self {
         let slot = || Slot::new(Schedule::new(config.backoff_base, config.backoff_max));
         Self {
@@ -90,6 +94,8 @@ impl Pool {
             },
             window: config.window,
             counters,
+            connections: traffic.connections.part(),
+            in_flight: traffic.in_flight.part(),
             slots: (0..config.connections_max).map(|_| slot()).collect(),
             spread: Spread::new(config.connections_max),
             crowd: Crowd::default(),
@@ -274,8 +280,16 @@ impl Pool {
         lones.chain(asks).chain(self.crowd.wake())
     }
 
+    /// For the metrics.
+    fn show(&mut self) {
+        let links = || self.slots.iter().filter_map(Slot::link);
+        self.connections.set(links().count());
+        self.in_flight.set(links().map(Link::pending_len).sum());
+    }
+
     /// What happens next, and on which connection. Can be dropped and called again.
     pub(crate) async fn next(&mut self) -> (usize, Event) {
+        self.show();
         let (behind, front) = self.slots.split_at_mut(self.turn);
         let slots = front.iter_mut().chain(behind);
         let (happened, at, _) = select_all(slots.map(|slot| Box::pin(slot.next()))).await;

@@ -3,6 +3,8 @@
 //! A task drives the connection and pings its peer; exchanges are futures of their own. How many streams there may be is the peer's to say:
 //! one until it has said so, and then whatever it says last. Bodies are sent as far as flow control allows; answers are read up to a bound.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::task::Context;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::rustls::AlertDescription;
 
+use crate::traffic::Part;
 use crate::upstream::connect::refusal;
 use crate::verdict::{Answer, ErrorCode, GoAway, Outcome};
 
@@ -67,6 +70,7 @@ impl Connection {
     pub(super) async fn start(
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         ping_interval: Duration,
+        streams_max: Part,
     ) -> Result<Self, h2::Error> {
         let (io, tap) = Tap::client(io);
         let mut builder = h2::client::Builder::new();
@@ -77,7 +81,7 @@ impl Connection {
         let (requests, connection) = builder.handshake(io).await?;
         Ok(Self {
             requests,
-            driver: tokio::spawn(drive(connection, tap.clone(), ping_interval)),
+            driver: tokio::spawn(drive(connection, tap.clone(), ping_interval, streams_max)),
             tap,
         })
     }
@@ -121,7 +125,7 @@ impl Connection {
 
     /// How it ended; never, while it lives. Can be dropped and called again, until it has said so.
     pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> std::task::Poll<Ended> {
-        std::pin::Pin::new(&mut self.driver)
+        Pin::new(&mut self.driver)
             .poll(cx)
             .map(|ended| ended.unwrap_or(Ended::Closed))
     }
@@ -145,12 +149,18 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     mut connection: h2::client::Connection<S, Bytes>,
     tap: TapHandle,
     ping_interval: Duration,
+    mut streams_max: Part,
 ) -> Ended {
     let pings = connection
         .ping_pong()
         .expect("nobody else has asked this connection for its pings");
     let ended = tokio::select! {
-        ended = connection => ended,
+        ended = poll_fn(|cx| {
+            let ended = Pin::new(&mut connection).poll(cx);
+            // Where the peer sets no limit, HTTP/2 has one.
+            streams_max.set(connection.max_concurrent_send_streams().min(u32::MAX as usize));
+            ended
+        }) => ended,
         () = silence(pings, ping_interval) => return Ended::Silent(ping_interval),
     };
     if let Some(goaway) = goaway(&tap) {
@@ -270,7 +280,7 @@ impl Exchange {
             tokio::select! {
                 biased;
                 response = &mut self.response => break response?,
-                capacity = std::future::poll_fn(|cx| self.stream.poll_capacity(cx)) => match capacity {
+                capacity = poll_fn(|cx| self.stream.poll_capacity(cx)) => match capacity {
                     Some(capacity) => {
                         let capacity = capacity?;
                         self.send_some(capacity)?;
@@ -296,8 +306,6 @@ impl Exchange {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-
     use apns_net::h2tap::{Frame, Setting};
     use h2::RecvStream;
     use h2::server::SendResponse;
@@ -306,6 +314,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::traffic::Gauge;
     use crate::verdict::Reason;
 
     const INTERVAL: Duration = Duration::from_secs(60);
@@ -345,6 +354,11 @@ mod tests {
         }
     }
 
+    async fn start(io: DuplexStream) -> Connection {
+        let started = Connection::start(io, INTERVAL, Gauge::default().part());
+        started.await.unwrap()
+    }
+
     async fn pair() -> (Connection, Peer) {
         pair_with(1_000, 65_535).await
     }
@@ -352,7 +366,7 @@ mod tests {
     async fn pair_with(streams_max: u32, window: u32) -> (Connection, Peer) {
         let (near, far) = duplex(256 * 1024);
         let peer = Peer::start(far, streams_max, window);
-        (Connection::start(near, INTERVAL).await.unwrap(), peer)
+        (start(near).await, peer)
     }
 
     fn push(connection: &mut Connection) -> JoinHandle<Outcome> {
@@ -406,7 +420,7 @@ mod tests {
     #[tokio::test]
     async fn there_is_one_stream_until_the_peer_says_how_many_and_its_last_word_counts() {
         let (near, far) = duplex(64 * 1024);
-        let connection = Connection::start(near, INTERVAL).await.unwrap();
+        let connection = start(near).await;
         assert_eq!(connection.streams_max(), 1);
         let peer = Peer::start(far, 1_000, 65_535);
         limit(&connection, 1_000).await;
@@ -556,7 +570,7 @@ mod tests {
         assert!(connection.is_open());
 
         let (near, _silent) = duplex(64 * 1024);
-        let mut connection = Connection::start(near, INTERVAL).await.unwrap();
+        let mut connection = start(near).await;
         let pushed = push(&mut connection);
         let began = Instant::now();
         assert!(matches!(

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::connection::{Connection, Ended};
+use crate::traffic::Gauge;
 use crate::verdict::{Outcome, Reason};
 
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -104,7 +105,7 @@ struct Left {
 /// Sends one push to an upstream that says `bytes`, and then nothing or goodbye.
 async fn pushed_to(bytes: &[u8], closes: bool) -> Left {
     let (near, far) = duplex(WIRE_LEN);
-    let mut connection = Connection::start(near, INTERVAL).await.unwrap();
+    let mut connection = start(near).await;
     let pushed = push(&mut connection);
     let (mut reader, mut writer) = split(far);
     request(&mut reader).await;
@@ -119,6 +120,11 @@ async fn pushed_to(bytes: &[u8], closes: bool) -> Left {
     let ended = ended(&mut connection).await;
     reading.abort();
     Left { outcome, ended }
+}
+
+async fn start(io: DuplexStream) -> Connection {
+    let started = Connection::start(io, INTERVAL, Gauge::default().part());
+    started.await.unwrap()
 }
 
 /// Reads to the end of the push.
@@ -146,7 +152,7 @@ async fn ended(connection: &mut Connection) -> Ended {
 /// What an upstream says that never stops; how many bytes of it were taken within the hour.
 async fn taken_of_endless(first: &[u8], again: &[u8]) -> (Outcome, usize) {
     let (near, far) = duplex(WIRE_LEN);
-    let mut connection = Connection::start(near, INTERVAL).await.unwrap();
+    let mut connection = start(near).await;
     let pushed = push(&mut connection);
     let writing = tokio::spawn(babble(far, first.to_vec(), again.to_vec()));
     let outcome = pushed.await.unwrap();

@@ -21,6 +21,7 @@ use crate::call::Call;
 use crate::config::Http2Upstream;
 use crate::counters::Counters;
 use crate::store::Row;
+use crate::traffic::{Gauge, Part, Traffic};
 use crate::upstream::connect::{ConnectError, Connector};
 use crate::upstream::crowd::Crowd;
 use crate::upstream::schedule::{self, Closed, Schedule};
@@ -39,6 +40,9 @@ pub(crate) struct Pool {
     answer_timeout: Duration,
     ping_interval: Duration,
     counters: Arc<Counters>,
+    connections: Part,
+    in_flight: Part,
+    streams_max: Gauge,
     schedule: Schedule,
     members: Vec<Member>,
     /// The number of the next one.
@@ -118,6 +122,7 @@ impl Pool {
         config: &Http2Upstream,
         connector: Connector,
         counters: Arc<Counters>,
+        traffic: &Traffic,
     ) -> Self {
         Self {
             connector,
@@ -125,6 +130,9 @@ impl Pool {
             answer_timeout: config.answer_timeout,
             ping_interval: config.ping_interval,
             counters,
+            connections: traffic.connections.part(),
+            in_flight: traffic.in_flight.part(),
+            streams_max: traffic.streams_max.clone(),
             schedule: Schedule::new(config.backoff_base, config.backoff_max),
             members: Vec::new(),
             next: 0,
@@ -169,13 +177,14 @@ impl Pool {
         if count == 0 || (crowded && !news && count < self.connections_max) {
             let pause = self.schedule.pause(fastrand::f64());
             let (connector, ping_interval) = (self.connector.clone(), self.ping_interval);
+            let streams_max = self.streams_max.part();
             self.attempt.start(async move {
                 sleep(pause).await;
                 let stream = connector.connect().await?;
                 if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
                     return Err(ConnectError::NotHttp2);
                 }
-                Connection::start(stream, ping_interval)
+                Connection::start(stream, ping_interval, streams_max)
                     .await
                     .map_err(ConnectError::Http2)
             });
@@ -240,6 +249,8 @@ impl Pool {
 
     /// What happens next. Can be dropped and called again.
     pub(crate) async fn next(&mut self) -> Event {
+        self.connections.set(self.members.len());
+        self.in_flight.set(self.exchanges.len());
         let Self {
             attempt,
             exchanges,

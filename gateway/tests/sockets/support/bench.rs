@@ -11,6 +11,8 @@ use apns_gateway::config::{
 };
 use apns_gateway::store::Counts;
 use apns_gateway::{Gateway, Handle, StartError};
+use apns_net::credentials::{Identity, certificates_from_pem};
+use apns_net::tls::{ClientPolicy, http2_server_config};
 use tempfile::TempDir;
 
 use super::{Authority, Backend, ENVIRONMENT, QUIET, TOPIC, Upstream, eventually, soon};
@@ -69,6 +71,12 @@ impl Bench {
     pub(crate) async fn prepare_over(kind: Kind) -> Self {
         let mut bench = Self::prepare().await;
         if kind == Kind::Http2 {
+            let pem = bench.authority.server();
+            let identity = Identity::from_pem(&pem, &pem).unwrap();
+            let roots = certificates_from_pem(&bench.authority.pem).unwrap();
+            let policy = ClientPolicy::providers(roots, ENVIRONMENT);
+            let tls = http2_server_config(&identity, policy).unwrap();
+            bench.upstream.speak(tls);
             let way = binary(&mut bench.config).clone();
             bench.config.apps[0].upstream = UpstreamConfig::from(Http2Upstream {
                 address: way.address,

@@ -4,6 +4,7 @@ mod apns;
 mod authority;
 mod backend;
 mod bench;
+pub(crate) mod exposition;
 mod frames;
 mod upstream;
 
