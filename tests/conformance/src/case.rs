@@ -158,6 +158,8 @@ pub enum Need {
     ShutdownToken,
     /// How long the server gives a frame.
     FrameTimeout,
+    /// Which environment the server is.
+    Environment,
     /// A client that reads feedback.
     FeedbackReader,
 }
@@ -188,6 +190,7 @@ impl Need {
             Self::PinnedCertificate => "--pinned-cert FILE",
             Self::ShutdownToken => "--shutdown-token HEX",
             Self::FrameTimeout => "--frame-timeout SECONDS",
+            Self::Environment => "--environment sandbox|production",
             Self::FeedbackReader => "a client that reads feedback, without --no-feedback",
         }
     }

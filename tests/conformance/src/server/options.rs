@@ -125,7 +125,7 @@ pub struct Options {
     /// $APNS_CONFORMANCE_TEXT and that was delivered so far.
     #[arg(long, value_name = "CMD", conflicts_with = "observer", help_heading = OBSERVER)]
     pub observer_command: Option<String>,
-    /// Which environment the server is, where the REST API makes phones for both.
+    /// Which environment the server is. The REST API makes phones for both.
     #[arg(long, value_enum, help_heading = OBSERVER)]
     pub environment: Option<Environment>,
     /// A shell command that prints a token, in hex, whose app was on a phone and is not any more: another one each time.

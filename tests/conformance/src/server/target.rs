@@ -282,6 +282,7 @@ impl Subject for Target {
             Need::Observer => self.observer.sees(),
             Need::ShutdownToken => self.shutdown_token.is_some(),
             Need::FrameTimeout => self.frame_timeout.is_some(),
+            Need::Environment => self.observer.environment.is_some(),
             Need::ExpiredCertificate
             | Need::RevokedCertificate
             | Need::OtherEnvironmentCertificate

@@ -4,8 +4,9 @@ use super::super::Trial;
 use super::client::Reply;
 use super::push;
 use crate::case::Basis::{AppleSays, OurChoice};
-use crate::case::{Case, Failed, ensure};
+use crate::case::{Case, Failed, Need, ensure};
 use crate::clause::Clause;
+use crate::observer::Environment;
 
 /// A UUID as Apple writes them.
 const ID: &str = "123e4567-e89b-12d3-a456-4266554400a0";
@@ -57,6 +58,14 @@ pub(super) const CASES: &[Case<Trial>] = &[
         AppleSays,
         |t| Box::pin(id_made_up(t)),
     ),
+    push(
+        "http2-unique-id",
+        "in the sandbox, and only there, the answer has apns-unique-id, another UUID than apns-id",
+        &[Clause::of("H-12")],
+        AppleSays,
+        |t| Box::pin(unique_id(t)),
+    )
+    .needs(&[Need::Http2, Need::GoodToken, Need::Environment]),
     push(
         "http2-id-no-uuid",
         "an apns-id that is no UUID is answered 400 BadMessageId",
@@ -305,6 +314,16 @@ async fn id_made_up(t: &Trial) -> Result<(), Failed> {
         seen.push(id);
     }
     ensure(seen[0] != seen[1], || format!("{} twice", seen[0]))
+}
+
+async fn unique_id(t: &Trial) -> Result<(), Failed> {
+    let reply = t.takes(t.push()?.with("apns-id", ID)).await?;
+    let id = reply.header("apns-unique-id");
+    let right = match t.target().observer.environment {
+        Some(Environment::Sandbox) => id.is_some_and(|id| is_canonical(id) && id != ID),
+        _ => id.is_none(),
+    };
+    ensure(right, || format!("apns-unique-id is {id:?}"))
 }
 
 fn is_canonical(id: &str) -> bool {
