@@ -71,6 +71,9 @@ pub struct RunOptions {
     /// Write the report as JUnit XML too: a file, or - for stdout.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Print nothing, for runs whose report goes into a file.
+    #[arg(long)]
+    pub silent: bool,
     /// List the cases instead of running them; with --json for scripts.
     #[arg(long)]
     pub list: bool,
@@ -111,7 +114,9 @@ impl RunOptions {
             .into_iter()
             .flatten()
             .any(|path| path.as_os_str() == "-");
-        let mut terminal = if machine_has_stdout {
+        let mut terminal = if self.silent {
+            Terminal::nowhere(cases.len())
+        } else if machine_has_stdout {
             Terminal::stderr(cases.len())
         } else {
             Terminal::stdout(cases.len())

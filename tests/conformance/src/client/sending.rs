@@ -114,7 +114,7 @@ async fn backs_off(t: &Trial) -> Result<(), Failed> {
         .play(
             Verb::Send,
             Shown::Good,
-            |_| Then::CloseBehind(0),
+            |_| Then::HangUp,
             move |connections| {
                 connections.len() > ATTEMPTS || started.elapsed() > Duration::from_secs(3)
             },

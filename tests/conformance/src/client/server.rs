@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What is done with a connection.
 #[derive(Clone, Debug)]
 pub(super) enum Then {
+    /// It is closed before a word is said on it.
+    HangUp,
     /// Everything is accepted.
     Accept,
     /// It is closed without a word behind so many notifications.
@@ -167,6 +169,9 @@ struct Guest {
 impl Guest {
     async fn welcome(mut self, acceptor: TlsAcceptor, socket: TcpStream, then: Then) {
         let _ = socket.set_nodelay(true);
+        if matches!(then, Then::HangUp) {
+            return self.close(socket).await;
+        }
         let shaken = timeout(PATIENCE, acceptor.accept(socket)).await;
         let mut stream = match shaken {
             Ok(Ok(stream)) => stream,
@@ -184,7 +189,7 @@ impl Guest {
             connection.certified = certified;
         });
         match then {
-            Then::Accept => self.read(&mut stream, usize::MAX).await,
+            Then::HangUp | Then::Accept => self.read(&mut stream, usize::MAX).await,
             Then::CloseBehind(count) => {
                 self.read(&mut stream, count).await;
                 self.close(stream).await;
@@ -282,7 +287,7 @@ impl Guest {
     }
 
     /// Ends our side, then drops what still comes, until the client closes too: else its kernel would drop our last words [P-41].
-    async fn close(&self, mut stream: TlsStream<TcpStream>) {
+    async fn close(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
         self.note("we close");
         let _ = timeout(PATIENCE, stream.shutdown()).await;
         let drained = async {

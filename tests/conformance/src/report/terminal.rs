@@ -40,6 +40,12 @@ impl Terminal {
         Self::on(Box::new(io::stderr()), io::stderr().is_terminal(), total)
     }
 
+    /// Where nobody reads it.
+    #[must_use]
+    pub fn nowhere(total: usize) -> Self {
+        Self::on(Box::new(io::sink()), false, total)
+    }
+
     fn on(to: Box<dyn Write + Send>, is_terminal: bool, total: usize) -> Self {
         Self {
             to,
