@@ -62,7 +62,15 @@ mutants *arguments:
 soak kills="200" seed="":
     APNS_SOAK_KILLS={{kills}} APNS_SOAK_SEED={{seed}} cargo test -p apns-rig --test soak -- --nocapture
 
-# npm apn 1.7.8 and PyPI pushjack 1.6.0 before the client suite, which finds what is wrong with them (needs what `third-party` installs).
-judge-clients:
-    -NODE_PATH=examples/clients/node/node_modules cargo run --bin apns-conformance -- client --timeout 8 --command 'exec node tests/rig/clients/suite/push-with-apn.js'
-    -cargo run --bin apns-conformance -- client --timeout 8 --command 'exec tests/rig/clients/pushjack/venv/bin/python tests/rig/clients/suite/push_with_pushjack.py'
+# The suites against our servers, our client and six of others, and docs/compatibility.md written anew from what they find.
+compatibility:
+    npm ci --ignore-scripts --no-audit --no-fund --prefix examples/clients/node
+    npm ci --ignore-scripts --no-audit --no-fund --prefix tests/rig/clients/suite
+    python3 -m venv tests/rig/clients/pushjack/venv
+    tests/rig/clients/pushjack/venv/bin/pip install --quiet --requirement tests/rig/clients/pushjack/requirements.txt
+    python3 -m venv tests/rig/clients/suite/venv
+    tests/rig/clients/suite/venv/bin/pip install --quiet --requirement tests/rig/clients/suite/requirements.txt
+    rm -rf target/reports && mkdir -p target/reports
+    -APNS_REPORTS='{{justfile_directory()}}/target/reports' cargo test -p apns-rig --test conformance
+    UPDATE=1 APNS_REPORTS='{{justfile_directory()}}/target/reports' cargo test -p apns-rig --features third-party --test compatibility clients::
+    UPDATE=1 cargo test -p apns-rig --features third-party --test compatibility page::

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use apns_certs::portal::Portal;
@@ -65,10 +66,20 @@ impl<'a> Subject<'a> {
             .with(&format!("--{kind}key"), key.unwrap().display())
     }
 
+    fn arguments(&self) -> Arguments {
+        let mut arguments = self.arguments.clone();
+        // `just compatibility` wants the report, by the name of the test, which is that of its thread.
+        if let Some(folder) = std::env::var_os("APNS_REPORTS") {
+            let test = std::thread::current().name().unwrap().to_owned();
+            let report = Path::new(&folder).join(test).with_extension("json");
+            arguments.extend(["--json".to_owned(), report.display().to_string()]);
+        }
+        Arguments::parse_from(arguments)
+    }
+
     /// Passes, where nothing but what needs `options` is left out.
     async fn passes_but_for(self, options: &[&str]) {
-        let arguments = Arguments::parse_from(&self.arguments);
-        let cases = summary(arguments).await.unwrap().cases;
+        let cases = summary(self.arguments()).await.unwrap().cases;
         let failed = |case: &Finding| matches!(case.verdict, Verdict::Failed { .. });
         assert!(!cases.iter().any(failed), "see the report above");
         let skipped: BTreeSet<_> = cases

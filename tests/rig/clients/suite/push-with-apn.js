@@ -1,13 +1,14 @@
-// The unmodified npm package apn 1.x, to which NODE_PATH must lead, as `apns-conformance client` wants it (tests/conformance/README.md).
+// The unmodified npm package apn 1.x, to which NODE_PATH must lead, as `apns-conformance client` wants it (tests/conformance/README.md). An argument
+// is another name it was installed under.
 "use strict";
 
-const apn = require("apn");
+const apn = require(process.argv[2] || "apn");
 const fs = require("fs");
 
 const env = process.env;
 const say = (line) => fs.writeSync(1, JSON.stringify(line) + "\n");
 const options = {
-  address: env.APNS_HOST, port: Number(env.APNS_PORT), ca: [env.APNS_CA], cert: env.APNS_CERT, key: env.APNS_KEY, rejectUnauthorized: true,
+  address: env.APNS_HOST, gateway: env.APNS_HOST, port: Number(env.APNS_PORT), ca: [fs.readFileSync(env.APNS_CA)], cert: env.APNS_CERT, key: env.APNS_KEY, rejectUnauthorized: true,
 };
 
 if (env.APNS_DO === "send") {
@@ -25,7 +26,7 @@ if (env.APNS_DO === "send") {
     notification.alert = payload.aps.alert;
     connection.pushNotification(notification, new apn.Device(token));
   }
-  connection.shutdown(); // closes 2.5 s after the last notification was sent
+  if (connection.shutdown) connection.shutdown(); // closes 2.5 s after the last notification was sent
 } else {
   const service = new apn.Feedback(Object.assign(options, { interval: 0 }));
   for (const event of ["error", "feedbackError"]) service.on(event, (error) => console.error(event, error && error.message));

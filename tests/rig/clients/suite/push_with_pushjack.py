@@ -6,7 +6,7 @@ import os
 from pushjack import APNSClient
 
 env = os.environ
-client = APNSClient(certificate=env["APNS_CERT_AND_KEY"], default_error_timeout=2)
+client = APNSClient(certificate=env["APNS_CERT_AND_KEY"])
 client.host = client.feedback_host = env["APNS_HOST"]
 client.port = client.feedback_port = int(env["APNS_PORT"])
 if env["APNS_DO"] == "send":

@@ -75,11 +75,13 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .map(|(index, line)| (index + 1, line.split("//").next().unwrap_or_default()))
 }
 
-/// The lines of a file that are tests: all of them below `tests` and in the rig, those behind `#[cfg(test)]` elsewhere. The conformance suite
-/// below `tests` is a program like others.
+/// What is below `tests` and a program like others: the conformance suite, and our client that it judges.
+const PROGRAMS: &[&str] = &["tests/conformance/src", "tests/rig/src/bin/rig-client.rs"];
+
+/// The lines of a file that are tests: all of them below `tests` and in the rig, those behind `#[cfg(test)]` elsewhere and in programs.
 fn test_lines<'a>(path: &Path, text: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
-    let suite = path.starts_with("tests/conformance/src");
-    let whole = !suite && path.components().any(|part| part.as_os_str() == "tests")
+    let program = PROGRAMS.iter().any(|program| path.starts_with(program));
+    let whole = !program && path.components().any(|part| part.as_os_str() == "tests")
         || path.file_stem().is_some_and(|stem| stem == "tests");
     code(text).skip_while(move |(_, line)| !whole && line.trim() != "#[cfg(test)]")
 }
