@@ -76,7 +76,7 @@ fn controls() -> Vec<(Option<&'static str>, Vec<&'static str>)> {
         ),
         (
             Some("connection-per-push"),
-            [&and(UNANSWERED)[..], &["one-connection"]].concat(),
+            [&and(UNANSWERED)[..], &["one-connection", "bare-close"]].concat(),
         ),
         (
             Some("long-priority"),
