@@ -183,12 +183,19 @@ async fn cleared(t: &Trial, read: impl Fn(&Tuple) -> bool) -> Result<(), Failed>
 /// Pushes to each of `tokens` as often as it takes until it is on the list: APNs is told by the phone, and a bridge by APNs.
 async fn report(t: &Trial, tokens: &[Vec<u8>]) -> Result<(), Failed> {
     for _ in 0..3 {
-        let frames = (0..).zip(tokens);
-        let frames = frames.map(|(number, token)| framed(number, token, &t.payload()));
-        let mut link = t.connect().await?;
-        link.send(&frames.collect::<Vec<_>>().concat()).await?;
-        // Whatever is answered: some say status 8 of a token that was on the list.
-        t.settled(&mut link).await?;
+        let mut links = Vec::new();
+        // Some take one notification of a connection after the other.
+        for part in tokens.chunks(MANY / 8) {
+            let frames = (0..).zip(part);
+            let frames = frames.map(|(number, token)| framed(number, token, &t.payload()));
+            let mut link = t.connect().await?;
+            link.send(&frames.collect::<Vec<_>>().concat()).await?;
+            links.push(link);
+        }
+        for link in &mut links {
+            // Whatever is answered: some say status 8 of a token that was on the list.
+            t.settled(link).await?;
+        }
     }
     Ok(())
 }
