@@ -24,7 +24,7 @@ use tracing::{debug, info, trace, warn};
 use crate::app::App;
 use crate::contract::{AnsweredEnd, Late, Receipt, Stop, Why};
 use crate::late::Registered;
-use crate::read::read_some;
+use crate::read::{read_some, share};
 use crate::shared::Shared;
 use crate::store::{Append, AtOnce, NewRow, StoreDown};
 
@@ -149,6 +149,7 @@ impl Backend<'_> {
     /// Waits for what comes next. Can be dropped at any await: what was read is in the buffer.
     async fn event(&mut self, touched: Instant, drain_by: Option<Instant>) -> Event {
         let has_room = self.app.has_room();
+        let share = share(self.shared.open.len());
         let waits_until = self.receipt.waits_until().map(Instant::from_std);
         let reads = has_room && waits_until.is_none();
         let overdue = self
@@ -163,7 +164,7 @@ impl Backend<'_> {
         tokio::select! {
             biased;
             late = self.registered.late() => Event::Late(late),
-            read = read_some(&mut self.stream, &mut self.buf), if reads => match read {
+            read = read_some(&mut self.stream, &mut self.buf, share), if reads => match read {
                 Ok(0) => Event::Closed,
                 Ok(_) => Event::Read,
                 Err(error) => {
@@ -260,8 +261,9 @@ impl Backend<'_> {
     /// behind it would be for nothing (order contract, rule 3).
     async fn has_closed(&mut self) -> bool {
         let until = Instant::now() + READ_AHEAD;
+        let share = share(self.shared.open.len());
         while !self.peer_closed && self.buf.len() < READ_AHEAD_LEN {
-            match timeout_at(until, read_some(&mut self.stream, &mut self.buf)).await {
+            match timeout_at(until, read_some(&mut self.stream, &mut self.buf, share)).await {
                 Ok(Ok(1..)) => {}
                 Ok(Ok(0) | Err(_)) => self.peer_closed = true,
                 Err(_) => break,

@@ -12,23 +12,37 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Most that is read in one go.
-const READ_LEN_MAX: usize = 64 * 1024;
+/// What is read in one go is one connection's part of a commit. All of them together have so much, about,
+const READ_LEN: usize = 1024 * 1024;
+/// and each at least this,
+const READ_LEN_MIN: usize = 16 * 1024;
+/// and at most this: some thousand notifications, so that what a commit costs is little for each.
+const READ_LEN_MAX: usize = 256 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_LEN_MAX]);
 }
 
-/// Appends to `buf` what can be read without waiting, at least one byte and at most 64 KiB; 0 is the end of the stream. Can
+/// What one of so many connections may read in one go, in bytes.
+pub(crate) fn share(connections: usize) -> usize {
+    (READ_LEN / connections.max(1)).clamp(READ_LEN_MIN, READ_LEN_MAX)
+}
+
+/// Appends to `buf` what can be read without waiting, at least one byte and at most a [`share`]; 0 is the end of the stream. Can
 /// be dropped while it waits: then nothing was read.
 ///
 /// What was read before an error is there, and the error comes with the next call.
 pub(crate) async fn read_some(
     stream: &mut (impl AsyncRead + Unpin),
     buf: &mut BytesMut,
+    share: usize,
 ) -> io::Result<usize> {
-    poll_fn(|cx| SCRATCH.with_borrow_mut(|scratch| poll_read(Pin::new(stream), cx, scratch, buf)))
-        .await
+    poll_fn(|cx| {
+        SCRATCH.with_borrow_mut(|scratch| {
+            poll_read(Pin::new(&mut *stream), cx, &mut scratch[..share], buf)
+        })
+    })
+    .await
 }
 
 fn poll_read(
@@ -69,11 +83,35 @@ mod tests {
         let mut buf = BytesMut::new();
         far.write_all(b"one").await.unwrap();
         far.write_all(b"two").await.unwrap();
-        assert_eq!(read_some(&mut near, &mut buf).await.unwrap(), 6);
+        assert_eq!(
+            read_some(&mut near, &mut buf, READ_LEN_MIN).await.unwrap(),
+            6
+        );
         assert_eq!(&buf[..], b"onetwo");
         drop(far);
-        assert_eq!(read_some(&mut near, &mut buf).await.unwrap(), 0);
+        assert_eq!(
+            read_some(&mut near, &mut buf, READ_LEN_MIN).await.unwrap(),
+            0
+        );
         assert_eq!(&buf[..], b"onetwo");
+    }
+
+    #[test]
+    fn the_more_connections_there_are_the_less_each_reads_in_one_go() {
+        assert_eq!([0, 1, 4].map(share), [READ_LEN_MAX; 3]);
+        assert_eq!(share(16), 64 * 1024);
+        assert_eq!([64, 10_000].map(share), [READ_LEN_MIN; 2]);
+    }
+
+    #[tokio::test]
+    async fn no_more_than_a_share_is_read() {
+        let (mut near, mut far) = duplex(1_024);
+        let mut buf = BytesMut::new();
+        far.write_all(b"sixsix").await.unwrap();
+        for total in [4, 6] {
+            read_some(&mut near, &mut buf, 4).await.unwrap();
+            assert_eq!(buf.len(), total);
+        }
     }
 
     #[tokio::test]
@@ -82,21 +120,31 @@ mod tests {
         let mut buf = BytesMut::new();
         tokio::select! {
             biased;
-            _ = read_some(&mut near, &mut buf) => panic!("there is nothing to read"),
+            _ = read_some(&mut near, &mut buf, READ_LEN_MIN) => panic!("there is nothing to read"),
             () = yield_now() => {}
         }
         assert_eq!(buf.capacity(), 0);
         far.write_all(b"later").await.unwrap();
-        assert_eq!(read_some(&mut near, &mut buf).await.unwrap(), 5);
+        assert_eq!(
+            read_some(&mut near, &mut buf, READ_LEN_MIN).await.unwrap(),
+            5
+        );
     }
 
     #[tokio::test]
     async fn what_came_before_an_error_is_not_lost() {
         let mut stream = last_words();
         let mut buf = BytesMut::new();
-        assert_eq!(read_some(&mut stream, &mut buf).await.unwrap(), 4);
+        assert_eq!(
+            read_some(&mut stream, &mut buf, READ_LEN_MIN)
+                .await
+                .unwrap(),
+            4
+        );
         assert_eq!(&buf[..], b"last");
-        let error = read_some(&mut stream, &mut buf).await.unwrap_err();
+        let error = read_some(&mut stream, &mut buf, READ_LEN_MIN)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 

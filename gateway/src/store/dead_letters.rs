@@ -105,6 +105,7 @@ impl Engine {
             }
         }
         drop(select);
+        ledger.fresh.forget();
         for token in &requeued.tokens {
             self.delete_dead_token(app, token)?;
         }

@@ -29,8 +29,8 @@ const GROUP_MESSAGES_MAX: usize = 256;
 /// Records written in one commit, about, so that nobody waits long for a commit that others fill.
 const GROUP_RECORDS_MAX: usize = 8_192;
 
-/// Pages of 4 KiB in the write-ahead log that make a checkpoint due: 16 MiB.
-const CHECKPOINT_PAGES: i32 = 4_096;
+/// Bytes of pages in the write-ahead log that make a checkpoint due.
+const CHECKPOINT_LEN: u64 = 16 << 20;
 
 /// What callers ask for. Every variant carries where its answer goes.
 pub(super) enum Request {
@@ -272,7 +272,7 @@ impl Engine {
                 scope,
                 reply,
             } => Answer::new(reply, self.app(&topic, environment, &scope)?),
-            Request::Append { append, reply } => Answer::new(reply, self.append(&append)?),
+            Request::Append { append, reply } => Answer::new(reply, self.append(append)?),
             Request::Page {
                 app,
                 after,
@@ -324,7 +324,8 @@ impl Engine {
 
     /// Moves the write-ahead log into the database. Here and not inside SQLite, which would ignore a failing disk and try again later.
     fn checkpoint_when_due(&mut self) -> rusqlite::Result<()> {
-        if self.wal_pages.load(Ordering::Relaxed) < CHECKPOINT_PAGES {
+        let pages = u64::try_from(self.wal_pages.load(Ordering::Relaxed)).unwrap_or(0);
+        if pages * self.page_len < CHECKPOINT_LEN {
             return Ok(());
         }
         // Passive: a reader elsewhere holds it back, and is not an error.

@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, named_params, params};
 use tokio::sync::watch;
 
 use super::engine::Engine;
+use super::fresh::Fresh;
 use super::ids::{AppId, RowId, key, range};
 use super::records::{AppState, Committed, Counts, Hold, Trust};
 use super::roster::{Roster, TokenHash};
@@ -23,6 +24,8 @@ pub(super) struct Ledger {
     pub(super) held: Option<Hold>,
     /// Who waits in the queue.
     pub(super) roster: Roster,
+    /// What of it need not be read from the disk.
+    pub(super) fresh: Fresh,
     /// Differs from what is in the database.
     pub(super) changed: bool,
     committed: watch::Sender<Committed>,
@@ -155,6 +158,7 @@ impl Engine {
                     trust,
                     held: read_hold(row)?,
                     roster,
+                    fresh: Fresh::default(),
                     changed: false,
                     committed,
                 })

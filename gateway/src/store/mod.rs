@@ -28,6 +28,7 @@ mod dead_letters;
 mod dead_tokens;
 mod engine;
 mod feedback;
+mod fresh;
 mod ids;
 mod latency;
 mod ledger;
@@ -38,6 +39,7 @@ mod schema;
 mod space;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -10,46 +10,48 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::engine::Engine;
 use super::ids::{AppId, RowId, key, range};
 use super::records::{
-    Append, Appended, AtOnce, Counts, DeadLetterEnd, End, Line, NewRow, Portion, Read,
-    RejectedAtOnce, Row, Settle,
+    Append, Appended, AtOnce, Counts, DeadLetterEnd, End, Line, NewRow, RejectedAtOnce, Row, Settle,
 };
-use super::roster::{LaneNumber, Met, Roster, TokenHash};
+use super::roster::TokenHash;
 use super::unix_seconds;
 
-/// What a row of a page weighs beside its token and payload.
-const ROW_OVERHEAD: usize = 128;
-
 /// Queued rows behind one key and up to another.
-const ROWS_BETWEEN: &str =
+pub(super) const ROWS_BETWEEN: &str =
     "SELECT id, coalesce(origin, id), backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at
      FROM notification WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
 
 impl Engine {
     /// Accepts a batch.
-    pub(super) fn append(&mut self, append: &Append) -> rusqlite::Result<Appended> {
+    pub(super) fn append(&mut self, append: Append) -> rusqlite::Result<Appended> {
+        let Append {
+            app,
+            backend,
+            connection,
+            rows,
+        } = append;
         let ledger = self
             .ledgers
-            .get_mut(&append.app)
+            .get_mut(&app)
             .expect("an AppId comes from this store's app()");
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO notification
              (id, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?;
-        let lane = ledger.roster.lane(&append.backend);
-        let mut last = None;
-        let mut at_once = 0;
-        for row in &append.rows {
-            let id = ledger.next_key();
+        let lane = ledger.roster.lane(&backend);
+        let (accepted, mut last, mut at_once) = (rows.len() as u64, None, 0);
+        for row in rows {
+            let id = RowId(ledger.next_key());
             if let Some(end) = &row.end {
                 at_once += 1;
-                reject_at_once(&self.connection, append, row, id, end)?;
+                let origin = (app, &*backend, connection);
+                reject_at_once(&self.connection, origin, &row, id, end)?;
                 continue;
             }
             insert.execute(params![
-                id,
-                append.backend,
-                append.connection,
+                id.0,
+                backend,
+                connection,
                 row.seq,
                 row.command.0,
                 row.identifier.map(Identifier::to_u32),
@@ -60,49 +62,18 @@ impl Engine {
                 row.accepted_at,
             ])?;
             let token = TokenHash::of(row.token.as_bytes());
-            ledger.roster.add(lane, RowId(id).serial(), token);
-            last = Some(RowId(id));
+            ledger.roster.add(lane, id.serial(), token);
+            let row = row.queued(id, Arc::clone(&backend), connection);
+            ledger.fresh.put(token, row);
+            last = Some(id);
         }
-        let rows = append.rows.len() as u64;
-        ledger.counts.accepted += rows;
-        ledger.counts.queued += rows - at_once;
+        ledger.counts.accepted += accepted;
+        ledger.counts.queued += accepted - at_once;
         ledger.counts.rejected += at_once;
         ledger.counts.dead_letters += at_once;
         ledger.newest = last.or(ledger.newest);
         ledger.changed = true;
         Ok(Appended { last })
-    }
-
-    /// The next rows of each backend that nobody has read yet, in the order of its turns: a row to a token of which older ones are unread
-    /// comes behind those, whosever they are. As many of each as there is room for, one at least if there is room.
-    pub(super) fn read(&mut self, read: &Read) -> rusqlite::Result<Vec<Portion>> {
-        let ledger = self
-            .ledgers
-            .get_mut(&read.app)
-            .expect("an AppId comes from this store's app()");
-        let roster = &mut ledger.roster;
-        if read.rewind {
-            roster.rewind();
-        }
-        let mut portions = Vec::new();
-        for (lane, backend) in roster.unread() {
-            let room = read.room.get(&backend).copied();
-            let mut turn = Turn {
-                connection: &self.connection,
-                app: read.app,
-                rows_max: room.unwrap_or(read.room_of_others),
-                bytes_max: read.bytes_max,
-                rows: Vec::new(),
-                bytes: 0,
-            };
-            turn.read(roster, lane)?;
-            portions.push(Portion {
-                backend,
-                rows: turn.rows,
-                more: roster.next(lane).is_some(),
-            });
-        }
-        Ok(portions)
     }
 
     /// The next queued rows to a token, in order.
@@ -139,7 +110,7 @@ impl Engine {
         let mut bytes: usize = 0;
         while let Some(row) = found.next()? {
             let row = read_row(row)?;
-            bytes += weight(&row);
+            bytes += row.weight();
             if bytes > bytes_max && !rows.is_empty() {
                 break;
             }
@@ -184,9 +155,7 @@ impl Engine {
             .ledgers
             .get_mut(&app)
             .expect("an AppId comes from this store's app()");
-        let mut delete = self
-            .connection
-            .prepare_cached("DELETE FROM notification WHERE id = ?1")?;
+        let mut gone = Vec::with_capacity(settle.rows.len());
         let mut unregistered = Vec::new();
         for settlement in settle.rows {
             debug_assert_eq!(
@@ -194,6 +163,11 @@ impl Engine {
                 app,
                 "a row is settled with its own app"
             );
+            // The count follows the row: one that was settled before is not queued to be counted again.
+            let token = TokenHash::of(settlement.token.as_bytes());
+            if !ledger.roster.remove(settlement.row.serial(), token) {
+                continue;
+            }
             let RowId(row) = settlement.row;
             let buried = match &settlement.end {
                 End::Delivered | End::Expired => None,
@@ -205,17 +179,12 @@ impl Engine {
                 }
                 End::GivenUp { reason } => Some((DeadLetterEnd::GivenUp, reason)),
             };
-            if let Some((end, reason)) = buried
-                && bury(&self.connection, row, ledger.next_key(), end, reason, now)?
-            {
+            if let Some((end, reason)) = buried {
+                bury(&self.connection, row, ledger.next_key(), end, reason, now)?;
                 ledger.counts.dead_letters += 1;
             }
-            // The count follows the row: one that was settled before is not there to be counted again.
-            if delete.execute([row])? == 0 {
-                continue;
-            }
-            let token = TokenHash::of(settlement.token.as_bytes());
-            ledger.roster.remove(settlement.row.serial(), token);
+            ledger.fresh.take(settlement.row.serial());
+            gone.push(row);
             ledger.counts.queued -= 1;
             match settlement.end {
                 End::Delivered => ledger.counts.delivered += 1,
@@ -228,7 +197,7 @@ impl Engine {
                 End::GivenUp { .. } => ledger.counts.given_up += 1,
             }
         }
-        drop(delete);
+        delete(&self.connection, gone)?;
         ledger.trust = settle.trust;
         ledger.held = settle.held;
         ledger.changed = true;
@@ -238,83 +207,8 @@ impl Engine {
     }
 }
 
-/// One backend's turn to be read.
-struct Turn<'a> {
-    connection: &'a Connection,
-    app: AppId,
-    rows_max: usize,
-    bytes_max: usize,
-    rows: Vec<Row>,
-    bytes: usize,
-}
-
-impl Turn<'_> {
-    fn read(&mut self, roster: &mut Roster, lane: LaneNumber) -> rusqlite::Result<()> {
-        while !self.is_full()
-            && let Some((first, last)) = roster.next(lane)
-        {
-            let (before, last) = (key(self.app, first) - 1, key(self.app, last));
-            let mut select = self.connection.prepare_cached(ROWS_BETWEEN)?;
-            let mut found = select.query(params![before, last, limit(usize::MAX)])?;
-            while !self.is_full() {
-                let Some(row) = found.next()? else {
-                    // Whatever was there is settled.
-                    roster.read(lane, RowId(last).serial());
-                    break;
-                };
-                let row = read_row(row)?;
-                let serial = row.id.serial();
-                if self.meet(roster, row)? {
-                    roster.read(lane, serial);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Says whether the row was read, now or before.
-    fn meet(&mut self, roster: &mut Roster, row: Row) -> rusqlite::Result<bool> {
-        let (serial, token) = (row.id.serial(), TokenHash::of(row.token.as_bytes()));
-        match roster.meet(serial, token) {
-            Met::Read => return Ok(true),
-            Met::First => {}
-            Met::Behind { after } => {
-                let room = self.rows_max - self.rows.len();
-                let older: Vec<_> = roster.line(token, after, serial - 1).take(room).collect();
-                for serial in older {
-                    if self.is_full() {
-                        return Ok(false);
-                    }
-                    roster.read_ahead(token, serial);
-                    one_row(self.connection, key(self.app, serial))?
-                        .into_iter()
-                        .for_each(|row| self.take(row));
-                }
-                if self.is_full() {
-                    return Ok(false);
-                }
-            }
-        }
-        self.take(row);
-        Ok(true)
-    }
-
-    fn take(&mut self, row: Row) {
-        self.bytes += weight(&row);
-        self.rows.push(row);
-    }
-
-    fn is_full(&self) -> bool {
-        self.rows.len() >= self.rows_max || self.bytes >= self.bytes_max
-    }
-}
-
-/// What a row weighs in memory, about.
-fn weight(row: &Row) -> usize {
-    row.token.as_bytes().len() + row.payload.len() + ROW_OVERHEAD
-}
-
-fn one_row(connection: &Connection, id: i64) -> rusqlite::Result<Option<Row>> {
+/// One queued row, if it still is.
+pub(super) fn one_row(connection: &Connection, id: i64) -> rusqlite::Result<Option<Row>> {
     connection
         .prepare_cached(
             "SELECT id, coalesce(origin, id), backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at
@@ -331,13 +225,13 @@ pub(super) fn limit(rows_max: usize) -> i64 {
 
 /// Writes the dead letter of a notification that was never queued.
 fn reject_at_once(
-    connection: &Connection,
-    append: &Append,
+    database: &Connection,
+    (app, backend, connection): (AppId, &str, u64),
     row: &NewRow,
-    id: i64,
+    id: RowId,
     end: &RejectedAtOnce,
 ) -> rusqlite::Result<()> {
-    connection
+    database
         .prepare_cached(
             "INSERT INTO dead_letter
              (id, origin, backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at,
@@ -345,9 +239,9 @@ fn reject_at_once(
              VALUES (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?11)",
         )?
         .execute(params![
-            id,
-            append.backend,
-            append.connection,
+            id.0,
+            backend,
+            connection,
             row.seq,
             row.command.0,
             row.identifier.map(Identifier::to_u32),
@@ -361,14 +255,26 @@ fn reject_at_once(
             end.cause == AtOnce::Malformed,
         ])?;
     if let AtOnce::DeadToken { used } = end.cause {
-        connection
+        database
             .prepare_cached("UPDATE dead_token SET used = ?3 WHERE app = ?1 AND token = ?2")?
-            .execute(params![append.app.0, row.token.as_bytes(), used])?;
+            .execute(params![app.0, row.token.as_bytes(), used])?;
     }
     Ok(())
 }
 
-/// Copies a queued row to the dead letters; false where it is not queued any more.
+/// Deletes queued rows, neighbours together: that is a third of the work.
+fn delete(connection: &Connection, mut rows: Vec<i64>) -> rusqlite::Result<()> {
+    let mut delete =
+        connection.prepare_cached("DELETE FROM notification WHERE id BETWEEN ?1 AND ?2")?;
+    rows.sort_unstable();
+    for neighbours in rows.chunk_by(|one, next| one + 1 == *next) {
+        let deleted = delete.execute([neighbours[0], neighbours[neighbours.len() - 1]])?;
+        debug_assert_eq!(deleted, neighbours.len(), "the roster knows what is queued");
+    }
+    Ok(())
+}
+
+/// Copies a queued row to the dead letters.
 fn bury(
     connection: &Connection,
     row: i64,
@@ -376,7 +282,7 @@ fn bury(
     end: DeadLetterEnd,
     reason: &str,
     now: u64,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<()> {
     let status = match end {
         DeadLetterEnd::Rejected(status) => Some(status.0),
         DeadLetterEnd::GivenUp => None,
@@ -391,7 +297,8 @@ fn bury(
              FROM notification WHERE id = ?1",
         )?
         .execute(params![row, letter, status, reason, now])?;
-    Ok(copied == 1)
+    debug_assert_eq!(copied, 1, "the roster knows what is queued");
+    Ok(())
 }
 
 /// Reads the columns every notification has: `id, origin, backend, connection, seq, command, identifier, expiry, priority, token, payload,

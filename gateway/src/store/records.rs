@@ -46,6 +46,26 @@ pub struct NewRow {
     pub end: Option<RejectedAtOnce>,
 }
 
+impl NewRow {
+    /// It is queued now.
+    pub(super) fn queued(self, id: RowId, backend: Arc<str>, connection: u64) -> Row {
+        Row {
+            id,
+            origin: id,
+            backend,
+            connection,
+            seq: self.seq,
+            command: self.command,
+            identifier: self.identifier,
+            expiry: self.expiry,
+            priority: self.priority,
+            token: self.token,
+            payload: self.payload,
+            accepted_at: self.accepted_at,
+        }
+    }
+}
+
 /// Why a notification is rejected in the commit that accepts it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedAtOnce {
@@ -103,6 +123,16 @@ pub struct Row {
     pub payload: Bytes,
     /// UNIX seconds.
     pub accepted_at: u64,
+}
+
+/// What a row weighs in memory beside its token and payload.
+const ROW_OVERHEAD: usize = 128;
+
+impl Row {
+    /// What it weighs in memory, about.
+    pub(super) fn weight(&self) -> usize {
+        self.token.as_bytes().len() + self.payload.len() + ROW_OVERHEAD
+    }
 }
 
 #[cfg(test)]

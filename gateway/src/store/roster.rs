@@ -136,11 +136,11 @@ impl Roster {
         }
     }
 
-    /// A row is queued no longer; one that was not is passed over.
-    pub(super) fn remove(&mut self, serial: u64, token: TokenHash) {
+    /// A row is queued no longer. Says whether it was.
+    pub(super) fn remove(&mut self, serial: u64, token: TokenHash) -> bool {
         let of_it = Entry::new(token, serial, 0)..=Entry::new(token, serial, u16::MAX);
         let Some(entry) = self.tokens.range(of_it).next().copied() else {
-            return;
+            return false;
         };
         self.tokens.remove(&entry);
         let runs = &mut self.lanes[usize::from(entry.lane().0)].runs;
@@ -157,6 +157,7 @@ impl Roster {
         {
             self.ahead.remove(&token);
         }
+        true
     }
 
     /// The queued rows of a token, and of those that share its hash, behind one serial and up to another, in order.

@@ -242,7 +242,7 @@ async fn what_a_failed_disk_may_have_lost_stays_in_the_log_after_the_store_has_s
 #[tokio::test]
 async fn a_store_is_full_before_the_database_refuses_and_has_room_again_when_rows_have_gone() {
     let bench = Bench::with(StoreOptions {
-        size_max: 1 << 20,
+        size_max: 4 << 20,
         ..StoreOptions::default()
     })
     .await;
@@ -254,18 +254,18 @@ async fn a_store_is_full_before_the_database_refuses_and_has_room_again_when_row
     let mut batches = 0;
     while !space.borrow().is_full {
         batches += 1;
-        assert!(batches < 200, "{:?}", space.borrow());
+        assert!(batches < 800, "{:?}", space.borrow());
         let batch = bench.batch(vec![large.clone(); 4]);
         bench.store.append(batch).await.unwrap();
     }
     let full = *space.borrow();
-    assert_eq!(full.max, 1 << 20);
+    assert_eq!(full.max, 4 << 20);
     assert!(
         full.used >= full.max / 8 * 7 && full.used < full.max,
         "{full:?}"
     );
     // The reserve: everything can be refused, and each dead letter finds its place.
-    let rows = bench.store.page(bench.app.id, None, 1_000, 1 << 30).await;
+    let rows = bench.store.page(bench.app.id, None, 4_000, 1 << 30).await;
     for rows in rows.unwrap().chunks(50) {
         let dead = rows.iter().map(|row| settled(row, rejected())).collect();
         bench.settle(dead).await;
@@ -276,7 +276,7 @@ async fn a_store_is_full_before_the_database_refuses_and_has_room_again_when_row
         .requeue(bench.app.id, Requeue::All)
         .await
         .unwrap();
-    let rows = bench.store.page(bench.app.id, None, 1_000, 1 << 30).await;
+    let rows = bench.store.page(bench.app.id, None, 4_000, 1 << 30).await;
     let delivered = rows.unwrap();
     let half = delivered.len() / 2;
     let end = |row| settled(row, End::Delivered);
