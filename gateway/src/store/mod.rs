@@ -32,6 +32,7 @@ mod fresh;
 mod ids;
 mod latency;
 mod ledger;
+mod lines;
 mod queue;
 mod records;
 mod roster;

@@ -7,21 +7,21 @@
 //!
 //! A queued row costs some twenty bytes here; twice that where every row is another backend's than the one before.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hasher};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+pub(super) use super::lines::TokenHash;
+use super::lines::{Lines, Place};
+
 /// Backends told apart at most; those beyond share the last one's turns.
-const LANES_MAX: usize = 1 << LANE_BITS;
-const LANE_BITS: u32 = 16;
+const LANES_MAX: usize = 1 << 16;
 
 /// The queued rows of one app.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
     lanes: Vec<Lane>,
     numbers: HashMap<Arc<str>, LaneNumber>,
-    /// In the order of their hashes, and of one hash in the order accepted.
-    tokens: BTreeSet<Entry>,
+    lines: Lines,
     /// Tokens of which more was read than their backends' turns had come to: all up to this serial.
     ahead: HashMap<TokenHash, u64>,
     /// Whose row was added last.
@@ -48,45 +48,7 @@ struct Run {
 
 /// Where a backend's rows are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LaneNumber(u16);
-
-/// What is known of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct TokenHash(u32);
-
-impl TokenHash {
-    pub(super) fn of(token: &[u8]) -> Self {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(token);
-        #[expect(clippy::cast_possible_truncation, reason = "half of it is enough")]
-        Self(hasher.finish() as u32)
-    }
-}
-
-/// One row: the hash of its token, and `serial << 16 | lane` in two halves, so that it takes twelve bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry(TokenHash, u32, u32);
-
-impl Entry {
-    fn new(token: TokenHash, serial: u64, lane: u16) -> Self {
-        let place = serial << LANE_BITS | u64::from(lane);
-        #[expect(clippy::cast_possible_truncation, reason = "the two halves of it")]
-        Self(token, (place >> 32) as u32, place as u32)
-    }
-
-    fn place(self) -> u64 {
-        u64::from(self.1) << 32 | u64::from(self.2)
-    }
-
-    fn serial(self) -> u64 {
-        self.place() >> LANE_BITS
-    }
-
-    fn lane(self) -> LaneNumber {
-        #[expect(clippy::cast_possible_truncation, reason = "its lowest 16 bits")]
-        LaneNumber(self.place() as u16)
-    }
-}
+pub(super) struct LaneNumber(pub(super) u16);
 
 impl Roster {
     /// The lane of a backend that is about to add a row.
@@ -117,7 +79,7 @@ impl Roster {
 
     /// A row is queued. Serials only grow.
     pub(super) fn add(&mut self, number: LaneNumber, serial: u64, token: TokenHash) {
-        self.tokens.insert(Entry::new(token, serial, number.0));
+        self.lines.push(token, Place::new(serial, number));
         let lane = &mut self.lanes[usize::from(number.0)];
         // Serials between that are nobody's queued row do no harm.
         let last = lane
@@ -138,12 +100,10 @@ impl Roster {
 
     /// A row is queued no longer. Says whether it was.
     pub(super) fn remove(&mut self, serial: u64, token: TokenHash) -> bool {
-        let of_it = Entry::new(token, serial, 0)..=Entry::new(token, serial, u16::MAX);
-        let Some(entry) = self.tokens.range(of_it).next().copied() else {
+        let Some(place) = self.lines.remove(token, serial) else {
             return false;
         };
-        self.tokens.remove(&entry);
-        let runs = &mut self.lanes[usize::from(entry.lane().0)].runs;
+        let runs = &mut self.lanes[usize::from(place.lane().0)].runs;
         if let Some((&first, run)) = runs.range_mut(..=serial).next_back() {
             run.queued -= 1;
             if run.queued == 0 {
@@ -167,7 +127,9 @@ impl Roster {
         after: u64,
         up_to: u64,
     ) -> impl Iterator<Item = u64> {
-        self.between(token, after, up_to + 1).map(Entry::serial)
+        self.lines
+            .between(token, after, up_to + 1)
+            .map(Place::serial)
     }
 
     /// Nothing of it was read.
@@ -198,16 +160,17 @@ impl Roster {
         if serial <= ahead {
             return Met::Read;
         }
-        let mut older = self.between(token, 0, serial);
-        if older.next_back().is_none_or(|entry| self.is_read(entry)) {
+        let mut older = self.lines.between(token, 0, serial);
+        let newest = older.next_back();
+        if newest.is_none_or(|place| self.is_read(token, place)) {
             return Met::First;
         }
         // A token's rows are read in order: what was read of them ends somewhere.
         let (mut read, mut unread) = (ahead, serial);
         loop {
             let middle = read + (unread - read - 1) / 2;
-            match self.between(token, middle, unread).next() {
-                Some(entry) if self.is_read(entry) => read = entry.serial(),
+            match self.lines.between(token, middle, unread).next() {
+                Some(place) if self.is_read(token, place) => read = place.serial(),
                 _ if middle > read => unread = middle + 1,
                 _ => break,
             }
@@ -226,25 +189,10 @@ impl Roster {
         self.ahead.insert(token, up_to);
     }
 
-    fn is_read(&self, entry: Entry) -> bool {
-        let serial = entry.serial();
-        serial <= self.lanes[usize::from(entry.lane().0)].read
-            || self
-                .ahead
-                .get(&entry.0)
-                .is_some_and(|up_to| serial <= *up_to)
-    }
-
-    /// The queued rows of a token behind one serial and before another.
-    fn between(
-        &self,
-        token: TokenHash,
-        after: u64,
-        before: u64,
-    ) -> impl DoubleEndedIterator<Item = Entry> {
-        let first = Entry::new(token, after + 1, 0);
-        let end = Entry::new(token, before.max(after + 1), 0);
-        self.tokens.range(first..end).copied()
+    fn is_read(&self, token: TokenHash, place: Place) -> bool {
+        let serial = place.serial();
+        serial <= self.lanes[usize::from(place.lane().0)].read
+            || self.ahead.get(&token).is_some_and(|up_to| serial <= *up_to)
     }
 }
 
