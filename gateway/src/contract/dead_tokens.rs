@@ -1,8 +1,9 @@
 //! The dead-token table: tokens upstream called bad, believed, and not delivered to since (rule 6).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use apns_proto::{Status, Token};
+use foldhash::{HashMap, HashMapExt};
 
 use crate::store::DeadToken;
 

@@ -12,11 +12,12 @@
 //! What is kept here is no more than a view of the store: [`Aside::rewind`] forgets the rows, and paging brings them back.
 //! Only the charges stay, and what is under way.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use apns_proto::Token;
+use foldhash::{HashMap, HashSet};
 
 use super::turns;
 use crate::store::{Line, Row, RowId};
@@ -127,11 +128,11 @@ impl Aside {
         Self {
             base,
             max,
-            charges: HashMap::new(),
-            lines: HashMap::new(),
+            charges: HashMap::default(),
+            lines: HashMap::default(),
             sides: BTreeMap::new(),
-            more: HashMap::new(),
-            under_way: HashSet::new(),
+            more: HashMap::default(),
+            under_way: HashSet::default(),
             rows_len: 0,
             born: now,
         }
@@ -631,7 +632,7 @@ mod tests {
             let store: Vec<_> = (1..).zip(&tokens).map(|(serial, token)| row(serial, *token)).collect();
             let mut unread = store.iter().cloned();
             let mut sent: Vec<Row> = Vec::new();
-            let mut under_way: HashSet<Token> = HashSet::new();
+            let mut under_way: HashSet<Token> = HashSet::default();
             let last = [(0, 0, 1_000), (1, 0, 1_000), (1, 1, 1_000), (1, 2, 1_000), (2, 0, 1_000), (3, 0, 1_000)];
             let ending = last.into_iter().cycle().take(6 * 30);
             for (what, token, len) in steps.into_iter().chain(ending) {

@@ -8,7 +8,6 @@ mod payload;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::time::SystemTime;
 
 use aws_lc_rs::digest;
@@ -164,7 +163,10 @@ fn apns_id(installation: Installation, row: &Row) -> HeaderValue {
         .try_into()
         .map(u128::from_be_bytes)
         .expect("SHA-1 has twenty bytes");
-    HeaderValue::try_from(Uuid::version_5(bits).to_string()).expect("a UUID is ASCII")
+    let mut id = HeaderValue::from_bytes(&Uuid::version_5(bits).text()).expect("a UUID is ASCII");
+    // It never comes again: in the compression's table it would only be in the way.
+    id.set_sensitive(true);
+    id
 }
 
 /// A UUID, printed as APNs wants it: 8-4-4-4-12, in lower case.
@@ -176,12 +178,21 @@ impl Uuid {
         const VARIANT: u128 = 0b11 << 62;
         Self(bits & !VERSION & !VARIANT | 0x5 << 76 | 0b10 << 62)
     }
-}
 
-impl fmt::Display for Uuid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = format!("{:032x}", self.0);
-        let [a, b, c, d, e] = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
-        write!(f, "{a}-{b}-{c}-{d}-{e}")
+    /// In ASCII.
+    fn text(&self) -> [u8; 36] {
+        let mut digits = [0; 32];
+        HEXLOWER.encode_mut(&self.0.to_be_bytes(), &mut digits);
+        let mut text = [b'-'; 36];
+        for (to, from) in [
+            (0, 0..8),
+            (9, 8..12),
+            (14, 12..16),
+            (19, 16..20),
+            (24, 20..32),
+        ] {
+            text[to..to + from.len()].copy_from_slice(&digits[from]);
+        }
+        text
     }
 }

@@ -3,11 +3,11 @@
 //! A token's hash says where it belongs, and where it goes when there is no room there. Once something is on a connection, what comes
 //! after it to the same token follows it there: two connections keep no order between them.
 
-use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
 use std::hash::{Hash, Hasher};
 
 use apns_proto::Token;
+use foldhash::HashMap;
 
 /// What of which token is on which connection; they are numbered from 0.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Spread {
     pub(super) fn new(connections: usize) -> Self {
         Self {
             connections,
-            ties: HashMap::new(),
+            ties: HashMap::default(),
         }
     }
 

@@ -96,30 +96,32 @@ impl Connection {
         !self.driver.is_finished() && self.tap.goaway().is_none()
     }
 
-    /// Sends a request; the future says what became of it, by `answer_by` at the latest.
-    pub(super) fn send(
+    /// Sends a request; the future says what became of it, by `answer_by` at the latest, as `said` puts it.
+    ///
+    /// There are thousands of these futures: each is in one piece, whose parts are moved no more than they must be.
+    pub(super) fn send<T, F: FnOnce(Outcome) -> T + Send>(
         &mut self,
         request: Request<()>,
         body: Bytes,
         answer_by: Instant,
-    ) -> impl Future<Output = Outcome> + Send + use<> {
+        said: F,
+    ) -> impl Future<Output = T> + Send + use<T, F> {
         let tap = self.tap.clone();
-        let started = self
+        let mut started = self
             .requests
             .send_request(request, false)
             .and_then(|(response, stream)| Exchange::start(response, stream, body));
         async move {
-            let exchange = match started {
+            let exchange = match &mut started {
                 Ok(exchange) => exchange,
-                Err(error) => return never_sent(&error, &tap),
+                Err(error) => return said(never_sent(error, &tap)),
             };
-            let stream = exchange.stream();
-            match timeout_at(answer_by, exchange.answer()).await {
+            said(match timeout_at(answer_by, exchange.answer()).await {
                 Ok(Ok(answer)) => Outcome::Answered(answer),
-                Ok(Err(error)) => failed(&error, stream, &tap),
+                Ok(Err(error)) => failed(&error, exchange.stream(), &tap),
                 Err(_) if tap.has_greeted() => Outcome::Unanswered,
                 Err(_) => Outcome::NoPreface,
-            }
+            })
         }
     }
 
@@ -271,7 +273,7 @@ impl Exchange {
         Ok(())
     }
 
-    async fn answer(mut self) -> Result<Answer, h2::Error> {
+    async fn answer(&mut self) -> Result<Answer, h2::Error> {
         let response = loop {
             if self.body.is_empty() {
                 break (&mut self.response).await?;
@@ -377,7 +379,8 @@ mod tests {
         let request = Request::post("https://localhost/3/device/00")
             .body(())
             .unwrap();
-        tokio::spawn(connection.send(request, body, Instant::now() + PATIENCE))
+        let answer_by = Instant::now() + PATIENCE;
+        tokio::spawn(connection.send(request, body, answer_by, |outcome| outcome))
     }
 
     fn answer(respond: &mut SendResponse<Bytes>, status: u16, body: &'static [u8]) {

@@ -140,7 +140,8 @@ fn push(connection: &mut Connection) -> JoinHandle<Outcome> {
         .body(())
         .unwrap();
     let answer_by = Instant::now() + ANSWER_TIMEOUT;
-    tokio::spawn(connection.send(request, Bytes::from_static(BODY), answer_by))
+    let body = Bytes::from_static(BODY);
+    tokio::spawn(connection.send(request, body, answer_by, |outcome| outcome))
 }
 
 async fn ended(connection: &mut Connection) -> Ended {

@@ -372,16 +372,14 @@ impl Member {
         answer_by: Instant,
     ) -> Pin<Box<dyn Future<Output = Done> + Send>> {
         self.in_flight += 1;
-        let number = self.number;
+        let member = self.number;
         let body: Bytes = sent.row.payload.clone();
-        let outcome = self.connection.send(request, body, answer_by);
-        Box::pin(async move {
-            Done {
-                outcome: outcome.await,
-                sent,
-                member: number,
-            }
-        })
+        let done = move |outcome| Done {
+            sent,
+            outcome,
+            member,
+        };
+        Box::pin(self.connection.send(request, body, answer_by, done))
     }
 }
 
