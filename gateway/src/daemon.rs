@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use apns_net::credentials::Environment;
 use apns_net::listen::{self, BindError, Limits};
+use apns_net::readers::Readers;
 use tokio::net::TcpListener;
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::sleep;
@@ -21,7 +22,7 @@ use crate::contract::AppOptions;
 use crate::counters::Counters;
 use crate::dispatch::Dispatcher;
 use crate::failure::{Failure, StartError};
-use crate::feedback::{Poller, Readers};
+use crate::feedback::Poller;
 use crate::handle::{Bound, Handle};
 use crate::late::OpenConnections;
 use crate::listener::{Listener, Service};

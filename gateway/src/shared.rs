@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apns_net::credentials::Environment;
+use apns_net::readers::Readers;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -11,10 +12,9 @@ use crate::caller::Callers;
 use crate::clock::Clock;
 use crate::config::ShutdownConfig;
 use crate::counters::Counters;
-use crate::feedback::Readers;
 use crate::late::OpenConnections;
 use crate::silences::Silences;
-use crate::store::{Requeue, Store, StoreDown};
+use crate::store::{AppId, Requeue, Store, StoreDown};
 
 /// Everything a task may need of another.
 #[derive(Debug)]
@@ -27,7 +27,8 @@ pub(crate) struct Shared {
     pub(crate) open: OpenConnections,
     pub(crate) counters: Arc<Counters>,
     pub(crate) silences: Silences,
-    pub(crate) readers: Readers,
+    /// Of feedback: each backend of an app has a list of its own.
+    pub(crate) readers: Readers<(AppId, Arc<str>)>,
     pub(crate) frame_timeout: Duration,
     pub(crate) shutdown: ShutdownConfig,
     /// No new connections; those there are come to their end.

@@ -7,6 +7,7 @@
 //! tls           Identity + ClientPolicy → ServerConfig;  Identity + Roots → ClientConfig
 //! listen        bind → permit → accept → handshake under a deadline → handler, one task per connection
 //! linger        close_notify, FIN, then read and drop until the peer has read what we said
+//! readers       one connection at a time for a list that is cleared by reading
 //! http          HTTP/1 served within bounds and to this machine alone, and asked (feature `http`)
 //! h2tap         between an HTTP/2 library and its TLS stream: puts frames in, reads GOAWAY
 //! ```
@@ -18,6 +19,7 @@ pub mod http;
 pub mod linger;
 pub mod listen;
 pub mod log;
+pub mod readers;
 pub mod ready;
 pub mod socket;
 pub mod tls;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use apns_net::credentials::{CertificateInfo, Environment};
+use apns_net::readers::Readers;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use crate::event::Offline;
 use crate::faults::Injection;
 use crate::inbox::Inbox;
 use crate::phones::{Backend, Phones};
-use crate::world::{ConnectionId, DeviceRefused, Wake, World};
+use crate::world::{ConnectionId, DeviceRefused, Provider, Wake, World};
 
 /// Events the inbox takes at a time; the faces go on in between.
 const PAGE_LEN: usize = 1_000;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     /// How often the faults were changed.
     faults: watch::Sender<u64>,
     connections: Connections,
+    feedback_readers: Readers<Provider>,
     /// Ends its connections.
     stop: CancellationToken,
 }
@@ -91,6 +93,7 @@ impl Shared {
             changes,
             faults: watch::Sender::new(0),
             connections: Connections::default(),
+            feedback_readers: Readers::default(),
             stop,
         }
     }
@@ -103,6 +106,11 @@ impl Shared {
     /// Is cancelled when the connections to this world are to end: the simulator stops, or the project is reset.
     pub(crate) const fn stop(&self) -> &CancellationToken {
         &self.stop
+    }
+
+    /// Who reads which feedback list.
+    pub(crate) const fn feedback_readers(&self) -> &Readers<Provider> {
+        &self.feedback_readers
     }
 
     /// The connections to this world.

@@ -9,9 +9,7 @@
 //! everything and closed.
 
 mod poll;
-mod readers;
 mod serve;
 
 pub(crate) use poll::Poller;
-pub(crate) use readers::Readers;
 pub(crate) use serve::serve;

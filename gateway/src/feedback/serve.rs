@@ -37,7 +37,10 @@ pub(crate) async fn serve(
 ) -> Result<(), StoreDown> {
     let store = &shared.store;
     // A reader that does not close is done by then, too; if one reads for longer, the same list is served to both.
-    let _turn = shared.readers.turn(app, &backend, CLOSE.idle).await;
+    let _turn = shared
+        .readers
+        .turn((app, Arc::clone(&backend)), CLOSE.idle)
+        .await;
     let mut last = store.feedback_cursor(app, Arc::clone(&backend)).await?;
     let mut tuples_len = 0;
     loop {

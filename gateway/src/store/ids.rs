@@ -15,14 +15,6 @@ const SERIAL_MAX: u64 = (1 << SERIAL_BITS) - 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AppId(pub(super) u16);
 
-#[cfg(test)]
-impl AppId {
-    /// An app of no store.
-    pub(crate) fn fake(number: u16) -> Self {
-        Self(number)
-    }
-}
-
 impl fmt::Display for AppId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

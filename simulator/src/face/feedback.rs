@@ -90,6 +90,9 @@ async fn list(
     stream: &mut TlsStream<TcpStream>,
     odd: Option<Manner>,
 ) {
+    // A reader that does not close is done by then, too; if one reads for longer, the same list is served to both.
+    let readers = shared.feedback_readers();
+    let _turn = readers.turn(provider.clone(), timeouts.reader_close).await;
     let snapshot = shared.with(|world, _| world.feedback(provider));
     let tuples = snapshot.tuples.len();
     let written = match odd {

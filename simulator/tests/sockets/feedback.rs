@@ -11,7 +11,8 @@ use apns_simulator::phone_link::PhoneLink;
 use apns_simulator::virtual_phone::VirtualPhone;
 use apns_simulator::world::Provider;
 use bytes::BytesMut;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 use crate::support::{DEADLINE, SECOND, Scene, TOPIC, Tap, alert, framed, soon, to_the_end};
 
@@ -49,23 +50,6 @@ fn events(scene: &Scene, wanted: impl Fn(&What) -> bool) -> usize {
         .count()
 }
 
-/// Waits until the list has been read `times` times to the close.
-async fn was_read(scene: &Scene, times: usize) {
-    scene
-        .simulator
-        .wait_for("the complete read", DEADLINE, |world| {
-            let read = world
-                .events(0, usize::MAX)
-                .events
-                .iter()
-                .filter(|event| matches!(event.what, What::FeedbackRead { .. }))
-                .count();
-            (read >= times).then_some(())
-        })
-        .await
-        .unwrap();
-}
-
 #[tokio::test]
 async fn an_uninstalled_apps_token_is_listed_once_and_cleared_by_a_complete_read() {
     let scene = Scene::set().await;
@@ -79,8 +63,25 @@ async fn an_uninstalled_apps_token_is_listed_once_and_cleared_by_a_complete_read
     assert_eq!(rest, [&[0, 32], token.as_bytes()].concat());
     reader.shutdown().await.unwrap();
     drop(reader);
-    was_read(&scene, 1).await;
     assert_eq!(to_the_end(&mut scene.reader().await).await, [0_u8; 0]);
+}
+
+#[tokio::test]
+async fn a_second_reader_waits_for_the_first_and_gets_nothing_twice() {
+    let scene = Scene::set().await;
+    let (phone, token) = scene.phone("iPhone").await;
+    uninstall(&scene, &phone, token.as_bytes()).await;
+    let mut first = scene.reader().await;
+    assert_eq!(to_the_end(&mut first).await.len(), 38);
+    let mut second = scene.reader().await;
+    let early = timeout(Duration::from_millis(100), second.read_u8()).await;
+    assert!(
+        early.is_err(),
+        "the first may yet break off, and the list be the second's"
+    );
+    first.shutdown().await.unwrap();
+    drop(first);
+    assert_eq!(to_the_end(&mut second).await, [0_u8; 0]);
 }
 
 #[tokio::test]
