@@ -189,6 +189,14 @@ impl Trial {
     /// Expects everything sent on `link` so far to be accepted: what is sent behind it is the first that is refused, or, with a server
     /// that does not answer that, nothing is heard. Nothing can be sent on `link` any more.
     pub(super) async fn all_accepted(&self, link: &mut Link) -> Result<(), Failed> {
+        match self.first_refusal(link).await? {
+            None => Ok(()),
+            Some(answer) => Err(Failed(format!("not accepted: {answer}"))),
+        }
+    }
+
+    /// What was answered to everything sent on `link` so far; none: all of it was accepted, as in [`Self::all_accepted`].
+    pub(super) async fn first_refusal(&self, link: &mut Link) -> Result<Option<Answer>, Failed> {
         let answer = match self.target.acceptance {
             Acceptance::Probe => {
                 link.try_send(&probe()).await?;
@@ -197,7 +205,7 @@ impl Trial {
             Acceptance::Silence => loop {
                 match link.answer_within(self.target.quiet).await? {
                     Answer::Packet(Packet { status: 0, .. }) => {}
-                    Answer::Nothing => return Ok(()),
+                    Answer::Nothing => return Ok(None),
                     answer => break answer,
                 }
             },
@@ -205,11 +213,11 @@ impl Trial {
         match answer {
             Answer::Packet(Packet {
                 identifier: PROBE, ..
-            }) => Ok(()),
+            }) => Ok(None),
             Answer::Nothing => Err(Failed::because(
                 "the server took something for an incomplete frame: it does not see the one behind it",
             )),
-            answer => Err(Failed(format!("not accepted: {answer}"))),
+            answer => Ok(Some(answer)),
         }
     }
 

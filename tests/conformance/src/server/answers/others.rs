@@ -230,16 +230,15 @@ async fn named_at_second_sight(t: &Trial) -> Result<(), Failed> {
         let mut link = t.connect().await?;
         link.send(&frames.concat()).await?;
         expected.push(before);
-        match link.answer_within(t.target().quiet).await? {
-            Answer::Packet(Packet {
+        match t.first_refusal(&mut link).await? {
+            Some(Answer::Packet(Packet {
                 status: 8,
                 identifier: 2,
                 ..
-            }) => return t.delivered_exactly(&expected).await,
-            Answer::Packet(packet) => return Err(Failed(format!("it was answered {packet}"))),
-            Answer::End(ending) => return Err(Failed(format!("no packet, but {ending}"))),
+            })) => return t.delivered_exactly(&expected).await,
+            Some(answer) => return Err(Failed(format!("not accepted: {answer}"))),
             // What is upstream has not said yet what it thinks of the token.
-            Answer::Nothing => expected.push(behind),
+            None => expected.push(behind),
         }
         if Instant::now() > deadline {
             return Err(Failed::because(
