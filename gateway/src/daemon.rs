@@ -27,12 +27,13 @@ use crate::handle::{Bound, Handle};
 use crate::late::OpenConnections;
 use crate::listener::{Listener, Service};
 use crate::own::OwnListeners;
-use crate::reload::Reload;
+use crate::reload::{Current, Reload};
 use crate::setup::{AppSetup, Setup};
 use crate::shared::Shared;
 use crate::silences::Silences;
 use crate::store::{Hold, OpenError, Store, StoreDown, StoreOptions};
 use crate::upstream::connect::Connector;
+use crate::upstream::http2::token::ProviderToken;
 
 /// How often a full store is looked at although nothing commits.
 const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_secs(1);
@@ -171,6 +172,8 @@ fn local_address(listener: &TcpListener, address: SocketAddr) -> Result<SocketAd
 /// How an app's two upstream services are reached.
 struct Connectors {
     push: Connector,
+    /// What signs the provider tokens that are shown there.
+    key: Option<Current<ProviderToken>>,
     feedback: Option<Connector>,
 }
 
@@ -181,7 +184,8 @@ async fn connectors(
     own: &OwnListeners,
 ) -> Result<Vec<Connectors>, StartError> {
     let mut all = Vec::new();
-    for (app, tls) in setup.apps.iter().zip(reload.apps()) {
+    let logins = reload.apps().zip(reload.keys());
+    for (app, (tls, key)) in setup.apps.iter().zip(logins) {
         let upstream = app.config.upstream.common();
         let connector = |address| Connector {
             address,
@@ -202,7 +206,11 @@ async fn connectors(
                 });
             }
         }
-        all.push(Connectors { push, feedback });
+        all.push(Connectors {
+            push,
+            key,
+            feedback,
+        });
     }
     Ok(all)
 }
@@ -288,7 +296,13 @@ impl Tasks {
         shared: &Arc<Shared>,
     ) {
         let name = format!("{} ({})", app.topic, app.environment);
-        let dispatcher = Dispatcher::new(Arc::clone(app), setup, connectors.push, shared);
+        let dispatcher = Dispatcher::new(
+            Arc::clone(app),
+            setup,
+            connectors.push,
+            connectors.key,
+            shared,
+        );
         self.spawn_worker(format!("dispatch {name}"), shared, |stop| {
             dispatcher.run(stop)
         });

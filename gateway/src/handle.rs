@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
+use crate::config::Config;
 use crate::counters::Counters;
 use crate::failure::Failure;
 use crate::reload::{Reload, ReloadError};
@@ -179,12 +180,13 @@ impl Handle {
         self.shared.app(topic, environment)
     }
 
-    /// Reads the certificates and keys of the configuration again. Open connections stay as they are.
+    /// Reads the certificates and keys of the configuration again. Open connections stay as they are. Of `config` itself only
+    /// which keys sign provider tokens takes effect.
     ///
     /// # Errors
     /// One of them cannot be used; then all stay what they were.
-    pub async fn reload(&self) -> Result<(), ReloadError> {
-        self.reload.read_again(&self.shared).await
+    pub async fn reload(&self, config: &Config) -> Result<(), ReloadError> {
+        self.reload.read_again(config, &self.shared).await
     }
 
     /// Waits until the gateway ends: told to by [`Handle::shutdown`], or because it cannot go on. Can be dropped and called

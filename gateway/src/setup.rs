@@ -127,6 +127,14 @@ pub enum SetupError {
 
 impl Setup {
     pub(crate) fn load(config: &Config) -> Result<Self, SetupError> {
+        Self::load_after(config, &[])
+    }
+
+    /// The same while the daemon runs. A key that is `known` goes on with the token it has.
+    pub(crate) fn load_after(
+        config: &Config,
+        known: &[Arc<ProviderToken>],
+    ) -> Result<Self, SetupError> {
         let mut warnings: Vec<_> = config.check()?.iter().map(Warning::to_string).collect();
         let listen = &config.listen;
         let identity = pem_identity("listen", &listen.certificate, listen.key.as_deref())?;
@@ -163,6 +171,7 @@ impl Setup {
         }
         let mut tokens = Tokens {
             store: &config.store.path,
+            earlier: known,
             known: HashMap::new(),
         };
         let apps = config
@@ -243,6 +252,8 @@ impl AppSetup {
 /// One for each key, whoever uses it: upstream counts how often a key's token changes.
 struct Tokens<'a> {
     store: &'a Path,
+    /// Those in use.
+    earlier: &'a [Arc<ProviderToken>],
     /// By team and key id.
     known: HashMap<(&'a str, &'a str), Arc<ProviderToken>>,
 }
@@ -293,7 +304,8 @@ impl<'a> Tokens<'a> {
                 path: token.key.clone(),
             },
         })?;
-        let loaded = Arc::new(loaded);
+        let earlier = self.earlier.iter().find(|known| known.has_key_of(&loaded));
+        let loaded = earlier.map_or_else(|| Arc::new(loaded), Arc::clone);
         self.known.insert(key, Arc::clone(&loaded));
         Ok(loaded)
     }

@@ -23,7 +23,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs the gateway until SIGTERM or SIGINT; SIGHUP makes it read its certificates and keys again.
+    /// Runs the gateway until SIGTERM or SIGINT; SIGHUP makes it read its certificates and keys again, and which keys sign provider tokens.
     Run(Run),
     /// Says what is wrong with a configuration, and stops.
     CheckConfig(ConfigFile),
@@ -109,21 +109,26 @@ fn ask(asking: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
 
 fn run_gateway(run: Run) -> anyhow::Result<()> {
     apns_net::log::init(run.log_json);
+    let config = load(&run)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve(config, run))
+}
+
+fn load(run: &Run) -> Result<Config, ConfigError> {
     let mut config = Config::load(&run.file.config)?;
     if let Some(base) = run.port_base {
         config.set_port_base(base);
     }
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(serve(config, run.ready_file))
+    Ok(config)
 }
 
-async fn serve(config: Config, ready_file: Option<PathBuf>) -> anyhow::Result<()> {
+async fn serve(config: Config, run: Run) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let mut gateway = Gateway::start(config).await?;
-    if let Some(path) = ready_file {
+    if let Some(path) = &run.ready_file {
         ready::write(path, &gateway.ready_file())?;
     }
     loop {
@@ -132,8 +137,7 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> anyhow::Result<()
             () = signals.next() => break,
             _ = hang_up.recv() => {}
         }
-        if let Err(problem) = gateway.reload().await {
-            let problem = anyhow::Error::from(problem);
+        if let Err(problem) = reload(&gateway, &run).await {
             error!(
                 problem = format!("{problem:#}"),
                 "certificates and keys stay as they were"
@@ -142,6 +146,10 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> anyhow::Result<()
     }
     info!("stopping; a second signal stops at once");
     stop(&mut gateway, &mut signals).await
+}
+
+async fn reload(gateway: &Handle, run: &Run) -> anyhow::Result<()> {
+    Ok(gateway.reload(&load(run)?).await?)
 }
 
 async fn stop(gateway: &mut Handle, signals: &mut Signals) -> anyhow::Result<()> {

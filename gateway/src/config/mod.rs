@@ -31,7 +31,7 @@ pub use self::upstream::{
 use crate::contract::Mode;
 
 /// Everything the operator decides.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// What is durable.
@@ -52,7 +52,7 @@ pub struct Config {
 }
 
 /// What is durable, and how much of it at most.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
     /// The SQLite file; two more (`-wal`, `-shm`) and a lock lie beside it.
@@ -84,7 +84,7 @@ impl Default for StoreConfig {
 }
 
 /// Where backends connect, and what they must show.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenConfig {
     /// PEM file with the gateway's own certificate, and those between it and the CA.
@@ -152,7 +152,7 @@ pub enum Tls {
 }
 
 /// The two sockets of one environment; port 0 binds a free one.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Addresses {
     /// In place of `gateway.push.apple.com:2195`.
@@ -162,7 +162,7 @@ pub struct Addresses {
 }
 
 /// One app in one environment, and the way its pushes go.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AppConfig {
     /// The topic: the bundle id of the app.
@@ -229,7 +229,7 @@ pub enum OnReject {
 }
 
 /// A backend known by the fingerprint of its certificate, which may be expired.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackendConfig {
     /// What it is called in logs, and what its place in the feedback list is kept under.
@@ -243,7 +243,7 @@ pub struct BackendConfig {
 }
 
 /// Where the daemon can be looked at, and told a few things.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdminConfig {
     /// A loopback address: whoever reaches it is asked for nothing. Port 0 binds a free one.
@@ -251,7 +251,7 @@ pub struct AdminConfig {
 }
 
 /// How the daemon stops: no new connections, then each one is closed once it is idle.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ShutdownConfig {
     /// A connection without a byte for so long is idle, and is closed in good order.
@@ -307,6 +307,23 @@ impl Config {
         for (n, socket) in (0..).zip(sockets) {
             *socket = base.address(n);
         }
+    }
+
+    /// This one, with the keys for provider tokens that another one names for the same apps.
+    pub(crate) fn with_keys_of(&self, other: &Self) -> Self {
+        let mut config = self.clone();
+        for app in &mut config.apps {
+            let mut others = other.apps.iter();
+            let same = others
+                .find(|other| other.topic == app.topic && other.environment == app.environment);
+            if let UpstreamConfig::Http2(http2) = &mut app.upstream
+                && let (Some(token), Some(new)) = (&mut http2.token, same)
+                && let Some(new) = new.upstream.token()
+            {
+                token.clone_from(new);
+            }
+        }
+        config
     }
 
     fn resolve_paths(&mut self, folder: &Path) {

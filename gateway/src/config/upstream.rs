@@ -13,7 +13,7 @@ use super::host_port::{HostPort, NotAHostPort};
 use super::{defaults, duration};
 
 /// Where an app's pushes go, by the protocol that is spoken there.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum UpstreamConfig {
     /// Today's APNs.
@@ -23,7 +23,7 @@ pub enum UpstreamConfig {
 }
 
 /// Today's APNs [H-01]. Either `token` or `certificate` is the login.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Http2Upstream {
     /// Where pushes go. Without it Apple's own host for the environment.
@@ -118,7 +118,7 @@ impl Http2Upstream {
 }
 
 /// A server that speaks the binary protocol.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct BinaryUpstream {
     /// Where pushes go. Without it Apple's own host for the environment [P-01].

@@ -207,11 +207,13 @@ impl Backlog {
         self.settling.finish().await
     }
 
-    /// An operator has put the app on hold, or ended that.
+    /// An operator has put the app on hold, or ended that; or its login is another one.
     pub(super) fn ordered(&mut self) {
         match self.app.rules().held() {
             Some(reason) => warn!(reason, "the app is on hold, as an operator says"),
-            None => info!("the hold is over, as an operator says"),
+            None => {
+                info!("the app is not on hold: an operator says so, or its login is another one")
+            }
         }
         self.probe.forget();
         self.settling.ordered();

@@ -30,10 +30,12 @@ use self::binary::Binary;
 use self::http2::Http2;
 use crate::app::App;
 use crate::config::UpstreamConfig;
+use crate::reload::Current;
 use crate::setup::AppSetup;
 use crate::shared::Shared;
 use crate::store::StoreDown;
 use crate::upstream::connect::Connector;
+use crate::upstream::http2::token::ProviderToken;
 
 /// What an app's pushes go through.
 pub(crate) struct Dispatcher {
@@ -51,6 +53,7 @@ impl Dispatcher {
         app: Arc<App>,
         setup: &AppSetup,
         connector: Connector,
+        key: Option<Current<ProviderToken>>,
         shared: &Shared,
     ) -> Self {
         let span =
@@ -66,7 +69,7 @@ impl Dispatcher {
                     upstream,
                     connector,
                     setup.envelope(shared.store.installation()),
-                    setup.token.clone(),
+                    key,
                 );
                 Driver::Http2(Box::new(http2))
             }

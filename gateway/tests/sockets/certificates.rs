@@ -83,7 +83,7 @@ async fn our_certificate_has_ended_upstream_and_the_app_is_on_hold_until_a_new_o
         assert_eq!(bench.counts().queued, 3, "{way:?}");
 
         private(&ours, &bench.authority.push(TOPIC));
-        bench.gateway().reload().await.unwrap();
+        bench.gateway().reload(&bench.config).await.unwrap();
         let mut names = taken(&bench.upstream, kind, 3).await;
         names.sort_unstable();
         assert_eq!(names, [1, 2, 3], "{way:?}");

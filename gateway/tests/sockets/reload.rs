@@ -24,7 +24,7 @@ async fn renewed_certificates_are_used_from_then_on_and_nothing_that_is_open_is_
     let (server, push) = (bench.authority.server(), bench.authority.push(TOPIC));
     fs::write(&bench.config.listen.certificate, &server).unwrap();
     fs::write(bench.folder.path().join("push.pem"), &push).unwrap();
-    bench.gateway().reload().await.unwrap();
+    bench.gateway().reload(&bench.config).await.unwrap();
     assert_eq!(
         vouched(),
         0,
@@ -50,7 +50,7 @@ async fn the_same_certificates_read_again_cost_no_trust() {
     bench.backend().await.push([1]).await;
     assert_eq!(peer.names(1).await, [1]);
     bench.delivered(1).await;
-    bench.gateway().reload().await.unwrap();
+    bench.gateway().reload(&bench.config).await.unwrap();
     assert_eq!(
         bench.gateway().trust(TOPIC, ENVIRONMENT).unwrap().vouched,
         1
@@ -64,7 +64,7 @@ async fn a_certificate_that_cannot_be_used_is_named_and_everything_stays_as_it_w
     // The one that could be used is not used either.
     fs::write(&bench.config.listen.certificate, bench.authority.server()).unwrap();
     fs::write(bench.folder.path().join("push.pem"), "not a certificate").unwrap();
-    let problem = bench.gateway().reload().await.unwrap_err();
+    let problem = bench.gateway().reload(&bench.config).await.unwrap_err();
     let problem = format!("{:#}", anyhow::Error::from(problem));
     assert!(
         problem.contains("app.upstream") && problem.contains("push.pem"),

@@ -19,6 +19,7 @@ use super::aside::Due;
 use super::backlog::Backlog;
 use crate::config::Http2Upstream;
 use crate::contract::Pushed;
+use crate::reload::Current;
 use crate::store::{Row, StoreDown};
 use crate::translate::Envelope;
 use crate::upstream::connect::{ConnectError, Connector};
@@ -52,14 +53,14 @@ impl Http2 {
         upstream: &Http2Upstream,
         connector: Connector,
         envelope: Envelope,
-        token: Option<Arc<ProviderToken>>,
+        key: Option<Current<ProviderToken>>,
     ) -> Self {
         let counters = Arc::clone(&backlog.counters);
         let pool = Pool::new(upstream, connector, counters, &backlog.app.traffic);
         Self {
             backlog,
             pool,
-            login: Login::new(token),
+            login: Login::new(key),
             envelope,
             window: upstream.window,
             lone: None,
@@ -99,6 +100,10 @@ impl Http2 {
 
     /// Sends what may be sent now, and asks for what is missing for that.
     fn feed(&mut self, now: Instant) {
+        if self.login.has_new_key() {
+            // A connection keeps to the first token's team, and its token changes seldom [H-22].
+            self.pool.retire_all();
+        }
         if !self.login.is_ready(now, SystemTime::now()) {
             return self.pool.grow(false, now);
         }
@@ -172,7 +177,7 @@ impl Http2 {
             let headers = request.headers_mut();
             headers.insert(AUTHORIZATION, bearer.value.clone());
         }
-        let token = bearer.map(|bearer| bearer.issued_at);
+        let token = self.login.token();
         (request, Sent { row, probe, token })
     }
 
@@ -237,7 +242,7 @@ impl Http2 {
         let Ended::Goodbye(goaway) = end else {
             return None;
         };
-        let token = self.login.bearer().map(|bearer| bearer.issued_at);
+        let token = self.login.token();
         let auth = self.login.auth(token, Instant::now());
         let outcome = goaway.unprocessed();
         match Verdict::of_http2(&outcome, auth) {

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
 use super::connection::{Connection, Ended};
+use super::token::TokenId;
 use crate::call::Call;
 use crate::config::Http2Upstream;
 use crate::counters::Counters;
@@ -59,8 +60,8 @@ pub(crate) struct Sent {
     pub(crate) row: Row,
     /// For an app on hold: the outcome is not held against the notification.
     pub(crate) probe: bool,
-    /// `issued_at` of the provider token it was sent with, if that was its login.
-    pub(crate) token: Option<u64>,
+    /// The provider token it was sent with, if that was its login.
+    pub(crate) token: Option<TokenId>,
 }
 
 /// The place of a connection with room.
@@ -239,6 +240,13 @@ impl Pool {
             debug!(connection = number, "retired");
             member.retired = true;
         }
+    }
+
+    /// No connection that is open takes anything new. What is on them is waited for.
+    pub(crate) fn retire_all(&mut self) {
+        self.members
+            .iter_mut()
+            .for_each(|member| member.retired = true);
     }
 
     fn member(&mut self, number: u64) -> Option<&mut Member> {

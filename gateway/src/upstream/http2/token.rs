@@ -9,6 +9,8 @@
 //!
 //! One exception to the 20 minutes: a token that upstream refuses, and that says another time than the clock does now, was signed while the
 //! clock was wrong. It is replaced at once; to wait would hold the app for nothing, since upstream never took it.
+//!
+//! All that is about one key. Where another one is to sign, it does so at once, for connections of its own.
 
 use std::fmt;
 use std::fs;
@@ -83,6 +85,15 @@ impl Bearer {
     }
 }
 
+/// Which token of an app's a push was sent with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TokenId {
+    /// How many keys the app had before this one.
+    pub(crate) key: u64,
+    /// [`Bearer::issued_at`].
+    pub(crate) issued_at: u64,
+}
+
 /// The secret is not for logs.
 impl fmt::Debug for Bearer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,6 +135,15 @@ impl ProviderToken {
             path: path.into(),
             newest: Mutex::new(None),
         })
+    }
+
+    /// Whether both sign with the same key.
+    pub(crate) fn has_key_of(&self, other: &Self) -> bool {
+        let of = |signer: &Signer| {
+            let public_key = signer.pair.public_key().as_ref().to_vec();
+            (signer.team_id.clone(), signer.key_id.clone(), public_key)
+        };
+        of(&self.signer) == of(&other.signer)
     }
 
     /// The token to use now. `refused` is the `issued_at` of one that upstream does not take: there will be another if that may be.
