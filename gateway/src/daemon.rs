@@ -220,6 +220,7 @@ fn open_store(config: &Config) -> Result<Store, OpenError> {
         dead_letters_max: config.store.dead_letters_max,
         feedback_max: config.store.feedback_max,
         size_max: config.store.size_max,
+        reserve: config.brought_len_max(),
         ..StoreOptions::default()
     };
     Store::open(&config.store.path, options)

@@ -9,7 +9,7 @@ use http::uri::Authority;
 
 use super::{
     AppConfig, BinaryUpstream, Config, ConfigError, HostPort, Http2Upstream, OnReject, TokenConfig,
-    UpstreamConfig, defaults,
+    UpstreamConfig, defaults, size,
 };
 
 /// Connections that an app may have to its upstream at most.
@@ -17,6 +17,10 @@ const UPSTREAM_CONNECTIONS_MAX: usize = 64;
 
 /// Less is no room for a queue.
 const SIZE_MIN: u64 = 16 << 20;
+
+/// What a connection may bring that was read before the store counted as full: 64 KiB, and short notifications take four times the room there
+/// that they take on the wire.
+const BROUGHT_LEN: u64 = 256 << 10;
 
 /// What the lists of one app may take, each entry as it is on the average.
 const DEAD_LETTER_LEN: u64 = 1_024;
@@ -122,10 +126,42 @@ impl Config {
         if self.store.size_max < SIZE_MIN {
             return refuse("store.size_max is less than 16MiB: that is no room for a queue");
         }
+        self.check_reserve()?;
         at_least_one("store.backlog_rows_max", self.store.backlog_rows_max > 0)?;
         at_least_one("store.dead_letters_max", self.store.dead_letters_max > 0)?;
         at_least_one("store.feedback_max", self.store.feedback_max > 0)?;
         at_least_one("store.dead_tokens_max", self.store.dead_tokens_max > 0)
+    }
+
+    /// A store that had no room but for what comes when it is full would be full all the time.
+    fn check_reserve(&self) -> Result<(), ConfigError> {
+        let (size_max, brought) = (self.store.size_max, self.brought_len_max());
+        if brought <= size_max / 2 {
+            return Ok(());
+        }
+        let (connections_max, of_one) = (self.listen.connections_max, self.brought_by_one());
+        refuse(format!(
+            "store.size_max is {}, but when it counts as full the connections there may be (listen.connections_max = \
+             {connections_max}, on each listener for pushes) may still bring {}: make store.size_max at least {}, or \
+             listen.connections_max at most {}",
+            size::print(size_max),
+            size::print(brought),
+            size::print(brought.saturating_mul(2)),
+            (size_max / 2 / of_one).max(1),
+        ))
+    }
+
+    /// What connections may still bring when the store counts as full, bytes.
+    pub(crate) fn brought_len_max(&self) -> u64 {
+        let connections_max = self.listen.connections_max as u64;
+        connections_max.saturating_mul(self.brought_by_one())
+    }
+
+    /// The same for one connection on each listener.
+    fn brought_by_one(&self) -> u64 {
+        let listen = &self.listen;
+        let listeners = [&listen.production, &listen.sandbox].into_iter().flatten();
+        BROUGHT_LEN * listeners.count() as u64
     }
 
     fn check_listen(&self) -> Result<(), ConfigError> {

@@ -19,7 +19,7 @@ fn parse(text: &str) -> Option<u64> {
 }
 
 /// In whole KiB: what was not written with a unit is rounded down.
-fn print(bytes: u64) -> String {
+pub(super) fn print(bytes: u64) -> String {
     let &(name, unit) = UNITS
         .iter()
         .find(|(_, unit)| bytes != 0 && bytes.is_multiple_of(*unit))

@@ -468,6 +468,25 @@ fn a_value_that_does_not_fit_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn a_store_that_its_connections_could_fill_is_refused_with_the_numbers() {
+    let (from, to) = ("size_max = \"16GiB\"", "size_max = \"64MiB\"");
+    let error = load_with(from, to).unwrap_err().to_string();
+    for says in [
+        "store.size_max is 64MiB",
+        "listen.connections_max = 1000",
+        "may still bring 500MiB",
+        "store.size_max at least 1000MiB, or listen.connections_max at most 64",
+    ] {
+        assert!(error.contains(says), "{error}");
+    }
+    load_with(from, "size_max = \"1000MiB\"").unwrap();
+    let mut config = example();
+    config.store.size_max = 64 << 20;
+    config.listen.connections_max = 64;
+    config.check().unwrap();
+}
+
+#[test]
 fn a_config_that_could_serve_nobody_is_refused() {
     let refused = |change: fn(&mut Config)| {
         let mut config = example();

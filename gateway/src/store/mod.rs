@@ -76,6 +76,8 @@ pub struct StoreOptions {
     pub feedback_max: u64,
     /// Bytes of the file at most; what is accepted ends before that ([`Store::space`]).
     pub size_max: u64,
+    /// Bytes of them that are kept for what has been read by then; an eighth of them are in any case.
+    pub reserve: u64,
     /// How long a commit waits for a lock that another process holds.
     pub busy_timeout: Duration,
 }
@@ -86,6 +88,7 @@ impl Default for StoreOptions {
             dead_letters_max: 100_000,
             feedback_max: 1_000_000,
             size_max: 16 << 30,
+            reserve: 0,
             busy_timeout: Duration::from_secs(60),
         }
     }

@@ -1,8 +1,9 @@
 //! How much of the store's room is taken, and when no more is accepted.
 //!
-//! The room is what the operator allows, or what the file system still has if that is less. The last eighth of it is not for backends:
-//! settling, dead letters and feedback go on there, so that deliveries make room again. Only when that is used up, too, does the database
-//! refuse a commit, which stops the store for good.
+//! The room is what the operator allows, or what the file system still has if that is less. The last eighth of it is not for backends, nor
+//! is what all their connections may have read by the time it counts as full, if that is more: settling, dead letters and feedback go on
+//! there, so that deliveries make room again. Only when that is used up, too, does the database refuse a commit, which stops the store for
+//! good.
 
 use std::path::Path;
 
@@ -34,17 +35,14 @@ struct Measured {
 }
 
 impl Space {
-    /// How things stand now. Accepting ends at seven eighths, and begins again at three quarters.
-    fn next(self, size_max: u64, measured: Measured) -> Self {
+    /// How things stand now. Accepting ends at the reserve, or at seven eighths, and begins again at six sevenths of that.
+    fn next(self, size_max: u64, reserve: u64, measured: Measured) -> Self {
         let Measured { used, file, disk } = measured;
         let max = disk.map_or(size_max, |disk| {
             size_max.min(file.saturating_add(disk.saturating_sub(LOG_LEN)))
         });
-        let enough = if self.is_full {
-            max / 4 * 3
-        } else {
-            max / 8 * 7
-        };
+        let full = max.saturating_sub(reserve).min(max / 8 * 7);
+        let enough = if self.is_full { full / 7 * 6 } else { full };
         Self {
             used,
             max,
@@ -68,7 +66,7 @@ impl Engine {
             disk: disk_free(&self.path),
         };
         let before = *self.shared.space.borrow();
-        let now = before.next(self.options.size_max, measured);
+        let now = before.next(self.options.size_max, self.options.reserve, measured);
         let Space { used, max, is_full } = now;
         match (before.is_full, is_full) {
             (false, true) => tracing::error!(
@@ -109,7 +107,7 @@ mod tests {
     }
 
     fn next(space: Space, measured: Measured) -> Space {
-        space.next(80 * MIB, measured)
+        space.next(80 * MIB, 5 * MIB, measured)
     }
 
     #[test]
@@ -129,6 +127,18 @@ mod tests {
             assert_eq!(space.is_full, is_full, "{used}");
             assert_eq!((space.used, space.max), (used * MIB, 80 * MIB));
         }
+    }
+
+    #[test]
+    fn what_connections_may_still_bring_is_kept_free_where_that_is_more_than_an_eighth() {
+        let next = |space: Space, used| space.next(80 * MIB, 24 * MIB, measured(used));
+        let mut space = Space::default();
+        for (used, is_full) in [(55, false), (56, true), (48, true), (47, false)] {
+            space = next(space, used);
+            assert_eq!(space.is_full, is_full, "{used}");
+        }
+        let all = Space::default().next(80 * MIB, 90 * MIB, measured(0));
+        assert!(all.is_full, "a disk with less than that takes nothing");
     }
 
     #[test]

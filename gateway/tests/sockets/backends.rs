@@ -5,6 +5,9 @@ use std::time::Duration;
 use apns_gateway::config::BackendConfig;
 use apns_net::credentials::{Pin, certificates_from_pem};
 
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
 use crate::support::*;
 
 /// A command 1 with 2,049 bytes of payload: one too many.
@@ -193,6 +196,39 @@ async fn at_a_full_backlog_backends_are_not_read_until_there_is_room() {
     let mut peer = bench.upstream.accept().await;
     assert_eq!(peer.names(6).await, [1, 2, 3, 4, 5, 6]);
     bench.delivered(6).await;
+}
+
+/// The smallest notifications there are take the most room for what they are on the wire: command 0, a token, an empty object.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_connections_write_to_a_store_that_is_nearly_full_none_of_them_breaks_it() {
+    const CONNECTIONS: usize = 32;
+    let bench = Bench::with(|config| {
+        config.store.size_max = 16 << 20;
+        config.listen.connections_max = CONNECTIONS;
+    })
+    .await;
+    let mut frame = vec![0x00, 0x00, 0x20];
+    frame.extend(token(1));
+    frame.extend([0x00, 0x02, b'{', b'}']);
+    let many = frame.repeat(10_000);
+    let mut writing: JoinSet<()> = JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        let mut backend = bench.backend().await;
+        let many = many.clone();
+        writing.spawn(async move {
+            // Until the gateway reads no more.
+            loop {
+                backend.write(&many).await;
+            }
+        });
+    }
+    eventually("a full store", || bench.gateway().space().is_full).await;
+    // What was read by then is still accepted.
+    let broken = timeout(Duration::from_millis(500), writing.join_next()).await;
+    assert!(broken.is_err(), "{broken:?}");
+    let space = bench.gateway().space();
+    assert!(space.is_full && space.used < space.max, "{space:?}");
+    writing.shutdown().await;
 }
 
 #[tokio::test]

@@ -160,6 +160,7 @@ async fn a_store_that_is_full_stops_reading_goes_on_delivering_and_reads_again_b
         })
         .await;
         rig.config.store.size_max = 16 << 20;
+        rig.config.listen.connections_max = 10;
         rig.start_gateway().await;
         rig.upstream.take_down().await;
         let tokens: Vec<_> = rig.phones.iter().map(|phone| phone.token.clone()).collect();
