@@ -6,7 +6,7 @@ ci:
 
 # The whole flow, once.
 demo:
-    cargo run --release --bin apns-demo -- --once
+    cargo run --bin apns-demo -- --once
 
 test:
     cargo test --workspace
