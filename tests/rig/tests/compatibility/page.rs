@@ -32,31 +32,25 @@ fn fill(page: &mut String, name: &str, text: &str) {
     page.replace_range(from..from + len, &format!("\n{text}"));
 }
 
+/// Without numbers of cases, which grow with the suite: CI holds that all pass, and for want of what some are not asked.
 fn servers(runs: &[Run]) -> String {
     let mut lines = vec![
-        "| what was tested | profile | passed | failed | not asked, for want of |".to_owned(),
-        "|---|---|---|---|---|".to_owned(),
+        "| what was tested | profile | passes | not asked what needs |".to_owned(),
+        "|---|---|---|---|".to_owned(),
     ];
     for run in runs {
-        let options: BTreeSet<_> = run
-            .skipped
-            .values()
-            .map(|option| format!("`{option}`"))
-            .collect();
+        let options = run.skipped.values().map(|option| format!("`{option}`"));
+        let options = options.collect::<BTreeSet<_>>();
         let options = Vec::from_iter(options).join(", ");
-        let skipped = match run.skipped.len() {
-            0 => String::new(),
-            count => format!("{count}: {options}"),
-        };
         let Run {
-            subject,
-            profile,
-            passed,
-            ..
+            subject, profile, ..
         } = run;
-        let failed = run.otherwise().count();
+        let passes = match run.otherwise().count() {
+            0 => "all".to_owned(),
+            count => format!("all but {count}"),
+        };
         lines.push(format!(
-            "| `{subject}` | {profile} | {passed} | {failed} | {skipped} |"
+            "| `{subject}` | {profile} | {passes} | {options} |"
         ));
     }
     for run in runs {

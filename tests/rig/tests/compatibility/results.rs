@@ -30,7 +30,6 @@ pub(crate) struct Case {
 pub(crate) struct Run {
     pub(crate) subject: String,
     pub(crate) profile: String,
-    pub(crate) passed: usize,
     /// What it did instead, by the name of the case.
     pub(crate) failed: BTreeMap<String, String>,
     /// The same, where it is free to.
