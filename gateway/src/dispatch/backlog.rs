@@ -116,6 +116,12 @@ impl Backlog {
         }
     }
 
+    /// Whether there is something that could be sent now, were there room.
+    pub(super) fn has_more(&self, now: Instant, may_send_alone: bool) -> bool {
+        let due = self.aside.next_due(may_send_alone);
+        !self.stock.is_dry() || due.is_some_and(|due| due <= now.into_std())
+    }
+
     /// Asks for the next page, if it is time; `in_flight` rows are on their way that a page from the oldest row on would have.
     pub(super) fn fetch(&mut self, in_flight: usize) {
         // For the same reason it has to see every settlement: what a probe delivered would be in it otherwise.

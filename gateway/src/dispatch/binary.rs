@@ -92,7 +92,7 @@ impl Binary {
         self.pool.ask(Some(now));
         let waiting = if self.backlog.is_held() {
             self.feed_a_probe(now);
-            false
+            self.probe.is_some()
         } else {
             self.probe = None;
             self.feed_all(now)
@@ -154,8 +154,7 @@ impl Binary {
             }
         }
         self.backlog.fetch(self.pool.len());
-        let due = self.backlog.aside.next_due(false);
-        !self.backlog.stock.is_dry() || due.is_some_and(|due| due <= now.into_std())
+        self.backlog.has_more(now, false)
     }
 
     fn send(&mut self, at: usize, row: Row) {

@@ -2,7 +2,8 @@
 //!
 //! Every pause is a random part of a span that doubles from `base` to `max` ("full jitter"), so that a thousand gateways
 //! do not come back in step, and Apple's rule against rapid reconnecting is kept. A connection that was ended by an answer
-//! and settled something is followed by the next at once: that is how the protocol works.
+//! and settled something is followed by the next at once: that is how the protocol works. One that was made for nothing in particular, on
+//! which nothing was sent and which did not last, is no failure: the next one is made when there is something to send, and then at once.
 //!
 //! Three connections in a row that ended with notifications in flight and settled none: the upstream may break on one of
 //! them. It is looked for by halves, because what is sent along with it is shown again and again: half of the suspects go at
@@ -34,6 +35,8 @@ pub(crate) struct Closed {
     pub(crate) in_flight: usize,
     /// It lasted a quiet period.
     pub(crate) survived: bool,
+    /// It was made because something waited to be sent, or something was sent on it.
+    pub(crate) wanted: bool,
 }
 
 /// Counts what happened, and says what follows.
@@ -48,6 +51,8 @@ pub(crate) struct Schedule {
     /// So many of the oldest notifications are suspected: the upstream may break on one of them.
     suspects: usize,
     at_once: bool,
+    /// The last connection ended, and nobody wanted it.
+    idle: bool,
 }
 
 impl Schedule {
@@ -59,17 +64,19 @@ impl Schedule {
             barren: 0,
             suspects: 0,
             at_once: true,
+            idle: false,
         }
     }
 
     /// Takes note of an end. [`Self::pause`] is due before the next attempt.
     pub(crate) const fn ended(&mut self, ended: Ended) {
         self.at_once = false;
+        self.idle = false;
         match ended {
             Ended::Unreachable => self.failures = self.failures.saturating_add(1),
             Ended::Closed(closed) if closed.progress => {
                 self.progress(0);
-                self.at_once = closed.answered;
+                self.at_once = closed.answered || closed.in_flight == 0;
                 if !closed.answered && closed.in_flight < self.suspects {
                     self.suspects = closed.in_flight;
                 }
@@ -83,6 +90,10 @@ impl Schedule {
             }
             // An upstream that ends a connection nothing is sent on is entitled to.
             Ended::Closed(closed) if closed.survived => self.failures = 0,
+            Ended::Closed(closed) if !closed.wanted => {
+                self.idle = true;
+                self.at_once = self.failures == 0;
+            }
             Ended::Closed(_) => self.failures = self.failures.saturating_add(1),
         }
     }
@@ -92,6 +103,11 @@ impl Schedule {
         self.failures = 0;
         self.barren = 0;
         self.suspects = self.suspects.saturating_sub(settled);
+    }
+
+    /// Whether the next connection is to be made only when there is something to send.
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.idle
     }
 
     /// Whether the last end gave reason to wait longer.
@@ -141,6 +157,7 @@ mod tests {
         progress: false,
         in_flight: 100,
         survived: false,
+        wanted: true,
     };
     const IDLE: Closed = Closed {
         in_flight: 0,
@@ -208,6 +225,37 @@ mod tests {
             ..BARREN
         }));
         assert_eq!(schedule.pause(1.0), BASE);
+        schedule.ended(Ended::Closed(Closed {
+            progress: true,
+            ..IDLE
+        }));
+        assert_eq!(
+            schedule.pause(1.0),
+            Duration::ZERO,
+            "everything was settled"
+        );
+    }
+
+    #[test]
+    fn one_that_nobody_wanted_is_no_failure_and_the_next_is_made_at_once_when_it_is_wanted() {
+        let mut schedule = schedule();
+        let unwanted = Ended::Closed(Closed {
+            wanted: false,
+            ..IDLE
+        });
+        for _ in 0..10 {
+            schedule.ended(unwanted);
+            assert!(schedule.is_idle() && !schedule.is_failing());
+            assert_eq!(schedule.pause(1.0), Duration::ZERO);
+        }
+        schedule.ended(Ended::Closed(IDLE));
+        assert!(!schedule.is_idle(), "that one was made for something");
+        schedule.ended(Ended::Closed(IDLE));
+        assert_eq!(schedule.pause(1.0), BASE * 2);
+        schedule.ended(unwanted);
+        assert_eq!(schedule.pause(1.0), BASE * 2, "nothing is forgiven either");
+        schedule.ended(Ended::Unreachable);
+        assert!(!schedule.is_idle());
     }
 
     #[test]

@@ -40,7 +40,7 @@ const WATCH: &str = "
 | when | it means |
 |---|---|
 | `apns_gateway_held == 1` | upstream refuses certificate, key, topic or environment, or somebody stopped the app: `apns-gateway status` says why |
-| `apns_gateway_upstream_connections_open == 0` for minutes | nothing goes out; the log says why, `upstream_failures`, `upstream_untrusted` and `upstream_protocol_errors` what kind of why |
+| `apns_gateway_upstream_connections_open == 0` for minutes while `apns_gateway_queued > 0` | nothing goes out; the log says why, `upstream_failures`, `upstream_untrusted` and `upstream_protocol_errors` what kind of why |
 | `apns_gateway_oldest_age_seconds` grows | upstream takes less than comes, or one token waits for its retries |
 | `apns_gateway_upstream_in_flight` is at `apns_gateway_upstream_streams_max` | the upstream's limit on streams is what bounds the rate |
 | `apns_gateway_store_full == 1` | backends are not read until deliveries have made room |

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use apns_gateway::config::UpstreamConfig;
 use apns_gateway::store::Requeue;
 use apns_net::tls::ClientPolicy;
 
@@ -68,28 +69,82 @@ async fn a_notification_that_breaks_the_upstream_is_given_up_and_all_others_arri
     let letters = bench.dead_letters().await;
     let expected = "tried 10 times: upstream closes the connection whenever it is sent";
     assert_eq!(letters, [(POISON, expected.to_owned())]);
-    let mut peer = bench.upstream.accept().await;
     backend.push([5]).await;
+    let mut peer = bench.upstream.accept().await;
     while name(&peer.next().await) != 5 {}
     bench.delivered(5).await;
     assert_eq!(taken.len(), 4);
 }
 
-#[tokio::test]
-async fn an_upstream_that_closes_idle_connections_is_not_held_against_a_notification() {
-    let bench = Bench::start().await;
-    for _ in 0..5 {
-        bench.upstream.accept().await.close().await;
+/// Pauses as in real life: whoever waits for one is noticed.
+async fn patient(kind: Kind) -> Bench {
+    let mut bench = Bench::prepare_over(kind).await;
+    match &mut bench.config.apps[0].upstream {
+        UpstreamConfig::Binary(upstream) => {
+            upstream.quiet_period = Duration::from_secs(1);
+            upstream.backoff_base = Duration::from_secs(1_000);
+            upstream.backoff_max = Duration::from_secs(1_000);
+        }
+        UpstreamConfig::Http2(upstream) => {
+            upstream.backoff_base = Duration::from_secs(1_000);
+            upstream.backoff_max = Duration::from_secs(1_000);
+        }
     }
-    let mut peer = bench.upstream.accept().await;
-    let mut backend = bench.backend().await;
-    backend.push([1, 2]).await;
-    assert_eq!(
-        peer.names(2).await,
-        [1, 2],
-        "no probation: they come together"
-    );
-    bench.delivered(2).await;
+    bench.run().await;
+    bench
+}
+
+#[tokio::test]
+async fn an_upstream_that_closes_idle_connections_soon_is_connected_to_at_once_when_there_is_a_push()
+ {
+    for kind in [Kind::Binary, Kind::Http2] {
+        let bench = patient(kind).await;
+        let mut backend = bench.backend().await;
+        for n in 1..=5 {
+            // The first one, made at the start, or the one after the last push: nothing is sent on it.
+            bench.upstream.hang_up().await;
+            let again = bench
+                .upstream
+                .is_left_alone(Duration::from_millis(100))
+                .await;
+            assert!(again, "{kind:?}: there is nothing to connect for");
+            backend.push([n, n + 100]).await;
+            match kind {
+                Kind::Binary => {
+                    let mut peer = bench.upstream.accept().await;
+                    assert_eq!(
+                        peer.names(2).await,
+                        [n, n + 100],
+                        "no probation: they come together"
+                    );
+                    bench.delivered(2 * u64::from(n)).await;
+                    peer.close().await;
+                }
+                Kind::Http2 => {
+                    let mut peer = bench.upstream.accept_http2().await;
+                    assert_eq!(peer.names(2).await, [n, n + 100]);
+                    bench.delivered(2 * u64::from(n)).await;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_closes_before_it_has_taken_the_push_that_waits_is_not_hammered() {
+    for kind in [Kind::Binary, Kind::Http2] {
+        let bench = patient(kind).await;
+        bench.upstream.hang_up().await;
+        bench.backend().await.push([1]).await;
+        bench.upstream.hang_up().await;
+        // What follows is a random part of a thousand seconds.
+        let alone = bench
+            .upstream
+            .is_left_alone(Duration::from_millis(300))
+            .await;
+        assert!(alone, "{kind:?}");
+        assert_eq!(bench.counts().queued, 1);
+    }
 }
 
 #[tokio::test]

@@ -117,15 +117,15 @@ impl Http2 {
                 self.backlog.draw(now);
             }
             self.send_lone();
-            return self.pool.grow(false, now);
+            return self.pool.grow(self.lone.is_some(), now);
         }
         self.lone.take_if(|lone| lone.probe);
         self.send_lone();
         let in_flight_max = self.pool.in_flight_max().min(self.window);
-        let mut waiting = self.lone.is_some();
+        let mut crowded = false;
         while self.pool.in_flight() < in_flight_max {
             let Some(room) = self.pool.room() else {
-                waiting = true;
+                crowded = true;
                 break;
             };
             let Some(Due { row, alone }) = self.backlog.next(now, self.lone.is_none()) else {
@@ -144,6 +144,8 @@ impl Http2 {
             }
         }
         self.backlog.fetch(self.pool.in_flight());
+        let alone = self.lone.is_none();
+        let waiting = !alone || (crowded && self.backlog.has_more(now, alone));
         self.pool.grow(waiting, now);
     }
 

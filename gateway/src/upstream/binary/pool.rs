@@ -152,6 +152,7 @@ impl Pool {
         if let Err(problem) = link.send(row) {
             return Err((pushed, problem));
         }
+        self.slots[at].wanted = true;
         self.spread.arrived(&pushed.token, at);
         Ok(())
     }
@@ -237,13 +238,14 @@ impl Pool {
     pub(crate) fn grow(&mut self, waiting: bool, now: Instant) {
         let waits = waiting && !self.has_room();
         let crowded = self.crowd.waits(waits, now);
-        if self.slots.iter().all(Slot::is_down) {
-            self.connect(self.last);
+        let is_idle = self.slots[self.last].schedule.is_idle();
+        if self.slots.iter().all(Slot::is_down) && (waiting || !is_idle) {
+            self.connect(self.last, waiting);
         }
         let has_work = |slot: &Slot| slot.is_down() && slot.len() > 0;
         for at in 0..self.slots.len() {
             if has_work(&self.slots[at]) {
-                self.connect(at);
+                self.connect(at, true);
             }
         }
         // While there is trouble more attempts make more of it.
@@ -252,11 +254,11 @@ impl Pool {
             && !trouble
             && let Some(at) = self.slots.iter().position(Slot::is_down)
         {
-            self.connect(at);
+            self.connect(at, true);
         }
     }
 
-    fn connect(&mut self, at: usize) {
+    fn connect(&mut self, at: usize, wanted: bool) {
         self.crowd.clear();
         let pause = self.slots[at].schedule.pause(fastrand::f64());
         let (connector, confirmation) = (self.connector.clone(), self.confirmation);
@@ -269,6 +271,7 @@ impl Pool {
             Ok(Box::new(link))
         });
         self.slots[at].state = State::Connecting(call);
+        self.slots[at].wanted = wanted;
     }
 
     /// When there may be something to do although nothing happens.
@@ -353,6 +356,7 @@ impl Pool {
             progress: slot.progress,
             in_flight: link.pending_len(),
             survived: link.survived(),
+            wanted: slot.wanted,
         };
         let has_asked = link.has_asked();
         let outcome = link.finish(&end);

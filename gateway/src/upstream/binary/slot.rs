@@ -24,6 +24,8 @@ pub(super) struct Slot {
     pub(super) waiting: Vec<Token>,
     /// Something on the connection came to its end.
     pub(super) progress: bool,
+    /// It was made because something waited, or something was sent on it.
+    pub(super) wanted: bool,
 }
 
 pub(super) enum State {
@@ -63,6 +65,7 @@ impl Slot {
             alone: None,
             waiting: Vec::new(),
             progress: false,
+            wanted: false,
         }
     }
 

@@ -49,6 +49,8 @@ pub(crate) struct Pool {
     /// The number of the next one.
     next: u64,
     attempt: Call<Result<Connection, ConnectError>>,
+    /// Something waited when it began.
+    wanted: bool,
     exchanges: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>,
     /// What waits for a stream.
     crowd: Crowd,
@@ -101,6 +103,8 @@ struct Member {
     lost: usize,
     /// An answer on it was none of the provider API's.
     foreign: bool,
+    /// It was made because something waited, or something was sent on it.
+    wanted: bool,
     /// It takes nothing new.
     retired: bool,
     /// It takes nothing but a push that is to be alone on it.
@@ -138,6 +142,7 @@ impl Pool {
             members: Vec::new(),
             next: 0,
             attempt: Call::none(),
+            wanted: false,
             exchanges: FuturesUnordered::new(),
             crowd: Crowd::default(),
         }
@@ -163,7 +168,8 @@ impl Pool {
             .map(|(place, _)| Room(place))
     }
 
-    /// Begins to connect, if it is time to. `waiting`: there are pushes that could be sent if there were room.
+    /// Begins to connect, if it is time to. `waiting`: there are pushes that could be sent if there were room; where the last connection
+    /// came to nothing for want of them, they are what is waited for.
     pub(crate) fn grow(&mut self, waiting: bool, now: Instant) {
         let waits = waiting && self.room().is_none();
         let crowded = self.crowd.waits(waits, now);
@@ -175,7 +181,9 @@ impl Pool {
         let (count, news) = usable.fold((0, false), |(count, news), member| {
             (count + 1, news || !member.answered)
         });
-        if count == 0 || (crowded && !news && count < self.connections_max) {
+        let lonely = count == 0 && (waiting || !self.schedule.is_idle());
+        if lonely || (crowded && !news && count < self.connections_max) {
+            self.wanted = waiting;
             let pause = self.schedule.pause(fastrand::f64());
             let (connector, ping_interval) = (self.connector.clone(), self.ping_interval);
             let streams_max = self.streams_max.part();
@@ -292,6 +300,7 @@ impl Pool {
                     progress: false,
                     lost: 0,
                     foreign: false,
+                    wanted: self.wanted,
                     retired: false,
                     reserved: false,
                     ended: None,
@@ -356,6 +365,7 @@ impl Pool {
             progress: member.progress,
             in_flight: member.lost,
             survived: member.opened.elapsed() >= SURVIVED,
+            wanted: member.wanted,
         }));
         ended
     }
@@ -380,6 +390,7 @@ impl Member {
         answer_by: Instant,
     ) -> Pin<Box<dyn Future<Output = Done> + Send>> {
         self.in_flight += 1;
+        self.wanted = true;
         let member = self.number;
         let body: Bytes = sent.row.payload.clone();
         let done = move |outcome| Done {

@@ -83,6 +83,13 @@ impl Upstream {
         .await
     }
 
+    /// The next connection, closed in good order before anything is said.
+    pub(crate) async fn hang_up(&self) {
+        let mut stream = self.handshake().await;
+        drop(stream.shutdown().await);
+        drop(soon("the gateway's close", stream.read_to_end(&mut Vec::new())).await);
+    }
+
     /// The next attempt, which the certificates let come to nothing.
     pub(crate) async fn refuse(&self) {
         soon("an attempt upstream", async {
