@@ -28,6 +28,13 @@ pub(crate) fn share(connections: usize) -> usize {
     (READ_LEN / connections.max(1)).clamp(READ_LEN_MIN, READ_LEN_MAX)
 }
 
+/// What so many connections may have read before any of them is told to stop, in bytes, each when there was one more than before.
+pub(crate) fn shares(connections: usize) -> usize {
+    let (large, least) = (READ_LEN / READ_LEN_MIN, READ_LEN_MIN);
+    let of_large: usize = (1..=connections.min(large)).map(share).sum();
+    of_large.saturating_add(connections.saturating_sub(large).saturating_mul(least))
+}
+
 /// Appends to `buf` what can be read without waiting, at least one byte and at most a [`share`]; 0 is the end of the stream. Can
 /// be dropped while it waits: then nothing was read.
 ///
@@ -101,6 +108,11 @@ mod tests {
         assert_eq!([0, 1, 4].map(share), [READ_LEN_MAX; 3]);
         assert_eq!(share(16), 64 * 1024);
         assert_eq!([64, 10_000].map(share), [READ_LEN_MIN; 2]);
+        assert_eq!([0, 1, 4].map(shares), [0, 256 * 1024, 1024 * 1024]);
+        for connections in [5, 64, 65, 2_000] {
+            let one_by_one: usize = (1..=connections).map(share).sum();
+            assert_eq!(shares(connections), one_by_one);
+        }
     }
 
     #[tokio::test]

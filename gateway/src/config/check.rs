@@ -11,6 +11,7 @@ use super::{
     AppConfig, BinaryUpstream, Config, ConfigError, HostPort, Http2Upstream, OnReject, TokenConfig,
     UpstreamConfig, defaults, size,
 };
+use crate::read::shares;
 
 /// Connections that an app may have to its upstream at most.
 const UPSTREAM_CONNECTIONS_MAX: usize = 64;
@@ -18,9 +19,8 @@ const UPSTREAM_CONNECTIONS_MAX: usize = 64;
 /// Less is no room for a queue.
 const SIZE_MIN: u64 = 16 << 20;
 
-/// What a connection may bring that was read before the store counted as full: 64 KiB, and short notifications take four times the room there
-/// that they take on the wire.
-const BROUGHT_LEN: u64 = 256 << 10;
+/// Short notifications take so many times the room in the store that they take on the wire.
+const STORED_TIMES: u64 = 4;
 
 /// What the lists of one app may take, each entry as it is on the average.
 const DEAD_LETTER_LEN: u64 = 1_024;
@@ -136,10 +136,13 @@ impl Config {
     /// A store that had no room but for what comes when it is full would be full all the time.
     fn check_reserve(&self) -> Result<(), ConfigError> {
         let (size_max, brought) = (self.store.size_max, self.brought_len_max());
-        if brought <= size_max / 2 {
+        let fits = |brought| brought <= size_max / 2;
+        if fits(brought) {
             return Ok(());
         }
-        let (connections_max, of_one) = (self.listen.connections_max, self.brought_by_one());
+        let connections_max = self.listen.connections_max;
+        let mut at_most = (1..connections_max).rev();
+        let at_most = at_most.find(|&fewer| fits(self.brought_by(fewer)));
         refuse(format!(
             "store.size_max is {}, but when it counts as full the connections there may be (listen.connections_max = \
              {connections_max}, on each listener for pushes) may still bring {}: make store.size_max at least {}, or \
@@ -147,21 +150,22 @@ impl Config {
             size::print(size_max),
             size::print(brought),
             size::print(brought.saturating_mul(2)),
-            (size_max / 2 / of_one).max(1),
+            at_most.unwrap_or(1),
         ))
     }
 
-    /// What connections may still bring when the store counts as full, bytes.
+    /// What connections may still bring that was read before the store counted as full, bytes, in whole MiB.
     pub(crate) fn brought_len_max(&self) -> u64 {
-        let connections_max = self.listen.connections_max as u64;
-        connections_max.saturating_mul(self.brought_by_one())
+        self.brought_by(self.listen.connections_max)
     }
 
-    /// The same for one connection on each listener.
-    fn brought_by_one(&self) -> u64 {
+    /// The same for so many on each listener.
+    fn brought_by(&self, connections: usize) -> u64 {
         let listen = &self.listen;
         let listeners = [&listen.production, &listen.sandbox].into_iter().flatten();
-        BROUGHT_LEN * listeners.count() as u64
+        let read = shares(connections.saturating_mul(listeners.count()));
+        let stored = STORED_TIMES.saturating_mul(read as u64);
+        stored.div_ceil(1 << 20).saturating_mul(1 << 20)
     }
 
     fn check_listen(&self) -> Result<(), ConfigError> {

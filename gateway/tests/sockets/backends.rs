@@ -203,7 +203,7 @@ async fn at_a_full_backlog_backends_are_not_read_until_there_is_room() {
 async fn however_many_connections_write_to_a_store_that_is_nearly_full_none_of_them_breaks_it() {
     const CONNECTIONS: usize = 32;
     let bench = Bench::with(|config| {
-        config.store.size_max = 16 << 20;
+        config.store.size_max = 32 << 20;
         config.listen.connections_max = CONNECTIONS;
     })
     .await;
