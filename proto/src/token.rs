@@ -88,4 +88,26 @@ mod tests {
         assert_eq!(token.as_ref(), token.as_bytes());
         assert_eq!(Token::new(&[0xab][..]).to_string(), "ab…");
     }
+    /// What is written to a hasher, piece by piece.
+    #[derive(Default)]
+    struct Pieces(Vec<Vec<u8>>);
+
+    impl Hasher for Pieces {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.push(bytes.to_vec());
+        }
+
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn a_token_is_hashed_as_its_bytes_in_one_piece() {
+        for bytes in [&[0xaa; 32][..], &[0xbb; 80]] {
+            let mut pieces = Pieces::default();
+            Token::new(bytes).hash(&mut pieces);
+            assert_eq!(pieces.0, [bytes]);
+        }
+    }
 }

@@ -12,7 +12,7 @@ use std::fmt;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 use crate::TooLong;
-use crate::frame::len_u16;
+use crate::frame::{len_u16, make_room};
 use crate::wire::{self, Hidden, Reader};
 
 mod message;
@@ -212,7 +212,7 @@ impl Frame {
                 len,
                 max: FRAME_LEN_MAX as usize,
             })?;
-        out.reserve(HEADER_LEN + len);
+        make_room(out, [HEADER_LEN, len]);
         out.put_u8(self.command.0);
         out.put_u32(frame_len);
         for field in &self.fields {

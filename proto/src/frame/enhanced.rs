@@ -6,7 +6,7 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use super::{Parts, Push, TooLong, len_u16, simple};
+use super::{Parts, Push, TooLong, len_u16, make_room, simple};
 use crate::wire::Reader;
 use crate::{Command, Expiry, Fault, Identifier};
 
@@ -19,7 +19,7 @@ const TOKEN_AT: usize = 9;
 pub fn encode(identifier: Identifier, push: &Push<'_>, out: &mut BytesMut) -> Result<(), TooLong> {
     let token_len = len_u16("token", push.token.len())?;
     let payload_len = len_u16("payload", push.payload.len())?;
-    out.reserve(TOKEN_AT + 4 + push.token.len() + push.payload.len());
+    make_room(out, [TOKEN_AT, 4, push.token.len(), push.payload.len()]);
     out.put_u8(Command::ENHANCED.0);
     out.put_slice(&identifier.0);
     out.put_i32(push.expiry.map_or(0, |expiry| expiry.0));

@@ -15,7 +15,7 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use super::{Parts, Push, TooLong, len_u16};
+use super::{Parts, Push, TooLong, len_u16, make_room};
 use crate::wire::{Reader, exactly};
 use crate::{Command, Expiry, Fault, Identifier, Priority};
 
@@ -56,7 +56,7 @@ pub fn encode(
             len,
             max: FRAME_LEN_MAX as usize,
         })?;
-    out.reserve(HEADER_LEN + len);
+    make_room(out, [HEADER_LEN, len]);
     out.put_u8(Command::FRAMED.0);
     out.put_u32(frame_len);
     out.put_u8(TOKEN);

@@ -195,3 +195,8 @@ pub(crate) fn len_u16(what: &'static str, len: usize) -> Result<u16, TooLong> {
         max: u16::MAX.into(),
     })
 }
+
+/// Room in `out` for parts of these lengths, so that what is there is moved once at most.
+pub(crate) fn make_room<const N: usize>(out: &mut BytesMut, lengths: [usize; N]) {
+    out.reserve(lengths.iter().sum());
+}

@@ -6,7 +6,7 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use super::{Parts, Push, TooLong, len_u16};
+use super::{Parts, Push, TooLong, len_u16, make_room};
 use crate::wire::Reader;
 use crate::{Command, Fault};
 
@@ -19,7 +19,7 @@ const TOKEN_AT: usize = 1;
 pub fn encode(push: &Push<'_>, out: &mut BytesMut) -> Result<(), TooLong> {
     let token_len = len_u16("token", push.token.len())?;
     let payload_len = len_u16("payload", push.payload.len())?;
-    out.reserve(TOKEN_AT + 4 + push.token.len() + push.payload.len());
+    make_room(out, [TOKEN_AT, 4, push.token.len(), push.payload.len()]);
     out.put_u8(Command::SIMPLE.0);
     out.put_u16(token_len);
     out.put_slice(push.token);
