@@ -8,9 +8,9 @@ use rusqlite::params;
 
 use super::engine::Engine;
 use super::ids::{AppId, LetterId, RowId, range};
+use super::lines::TokenHash;
 use super::queue::{limit, read_row};
 use super::records::{DeadLetter, DeadLetterEnd, Requeue, Requeued};
-use super::roster::TokenHash;
 
 impl Engine {
     /// Dead letters in the order of their deaths.

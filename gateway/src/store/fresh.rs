@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use super::lines::TokenHash;
 use super::records::Row;
-use super::roster::TokenHash;
 
 /// Bytes kept at most, about.
 const LEN_MAX: usize = 4 << 20;

@@ -10,8 +10,9 @@ use tokio::sync::watch;
 use super::engine::Engine;
 use super::fresh::Fresh;
 use super::ids::{AppId, RowId, key, range};
+use super::lines::TokenHash;
 use super::records::{AppState, Committed, Counts, Hold, Trust};
-use super::roster::{Roster, TokenHash};
+use super::roster::Roster;
 use super::unix_seconds;
 
 /// The newest state of an app, inside a transaction.

@@ -7,8 +7,6 @@ use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
 
 use slab::Slab;
 
-use super::roster::LaneNumber;
-
 /// What is known of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct TokenHash(u32);
@@ -21,6 +19,10 @@ impl TokenHash {
         Self(hasher.finish() as u32)
     }
 }
+
+/// Where a backend's rows are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LaneNumber(pub(super) u16);
 
 /// A queued row: its serial, and whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,10 +9,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::engine::Engine;
 use super::ids::{AppId, RowId, key, range};
+use super::lines::TokenHash;
 use super::records::{
     Append, Appended, AtOnce, Counts, DeadLetterEnd, End, Line, NewRow, RejectedAtOnce, Row, Settle,
 };
-use super::roster::TokenHash;
 use super::unix_seconds;
 
 /// Queued rows behind one key and up to another.

@@ -10,8 +10,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-pub(super) use super::lines::TokenHash;
-use super::lines::{Lines, Place};
+use super::lines::{LaneNumber, Lines, Place, TokenHash};
 
 /// Backends told apart at most; those beyond share the last one's turns.
 const LANES_MAX: usize = 1 << 16;
@@ -45,10 +44,6 @@ struct Run {
     len: u32,
     queued: u32,
 }
-
-/// Where a backend's rows are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LaneNumber(pub(super) u16);
 
 impl Roster {
     /// The lane of a backend that is about to add a row.

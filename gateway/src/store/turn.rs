@@ -5,9 +5,10 @@ use rusqlite::{Connection, params};
 use super::engine::Engine;
 use super::fresh::Fresh;
 use super::ids::{AppId, key};
+use super::lines::{LaneNumber, TokenHash};
 use super::queue::{ROWS_BETWEEN, limit, one_row, read_row};
 use super::records::{Portion, Read, Row};
-use super::roster::{LaneNumber, Met, Roster, TokenHash};
+use super::roster::{Met, Roster};
 
 impl Engine {
     /// The next rows of each backend that nobody has read yet, in the order of its turns: a row to a token of which older ones are unread
