@@ -11,7 +11,7 @@ use apns_gateway::config::{
     Addresses, AppConfig, BinaryUpstream, Config, Http2Upstream, ListenConfig, UpstreamConfig,
 };
 use apns_net::credentials::Environment;
-use apns_rig::certificates::{TOPIC, certificates};
+use apns_rig::certificates::{SECOND_TOPIC, TOPIC, certificates};
 use tempfile::TempDir;
 
 use crate::load::{Protocol, Says, Senders, Writes};
@@ -88,7 +88,11 @@ impl Folder {
         let folder = Self(TempDir::new()?);
         let all = certificates();
         fs::write(folder.path("ca.pem"), all.ca.cert_pem())?;
-        for (name, minted) in [("server.pem", &all.server), ("upstream.pem", &all.upstream)] {
+        for (name, minted) in [
+            ("server.pem", &all.server),
+            ("upstream.pem", &all.upstream),
+            ("other.pem", &all.other_topic),
+        ] {
             let Minted {
                 cert_pem, key_pem, ..
             } = minted;
@@ -104,25 +108,9 @@ impl Folder {
     /// A gateway with room for all connections whose pushes go to `address`; all else is as it comes.
     pub(crate) fn config(&self, protocol: Protocol, address: SocketAddr) -> Config {
         let ca = self.path("ca.pem");
-        let login = self.path("upstream.pem");
-        let upstream: UpstreamConfig = match protocol {
-            Protocol::Binary => BinaryUpstream {
-                address: Some(address.into()),
-                ca: Some(ca.clone()),
-                quiet_period: QUIET_PERIOD,
-                window: WINDOW,
-                ..BinaryUpstream::new(login, None)
-            }
-            .into(),
-            Protocol::Http2 => Http2Upstream {
-                address: Some(address.into()),
-                ca: Some(ca.clone()),
-                ..Http2Upstream::with_certificate(login, None)
-            }
-            .into(),
-        };
+        let app = self.app(TOPIC, "upstream.pem", protocol, address);
         let mut config = Config {
-            apps: vec![AppConfig::new(TOPIC, Environment::Sandbox, upstream)],
+            apps: vec![app],
             ..Config::default()
         };
         config.store.path = self.path("store.sqlite");
@@ -141,6 +129,35 @@ impl Folder {
         config
     }
 
+    /// The same, with an app more: [`SECOND_TOPIC`].
+    pub(crate) fn config_of_two(&self, protocol: Protocol, address: SocketAddr) -> Config {
+        let mut config = self.config(protocol, address);
+        let second = self.app(SECOND_TOPIC, "other.pem", protocol, address);
+        config.apps.push(second);
+        config
+    }
+
+    fn app(&self, topic: &str, login: &str, protocol: Protocol, address: SocketAddr) -> AppConfig {
+        let (ca, login) = (self.path("ca.pem"), self.path(login));
+        let upstream: UpstreamConfig = match protocol {
+            Protocol::Binary => BinaryUpstream {
+                address: Some(address.into()),
+                ca: Some(ca),
+                quiet_period: QUIET_PERIOD,
+                window: WINDOW,
+                ..BinaryUpstream::new(login, None)
+            }
+            .into(),
+            Protocol::Http2 => Http2Upstream {
+                address: Some(address.into()),
+                ca: Some(ca),
+                ..Http2Upstream::with_certificate(login, None)
+            }
+            .into(),
+        };
+        AppConfig::new(topic, Environment::Sandbox, upstream)
+    }
+
     /// Backends of a gateway.
     pub(crate) async fn backends(
         &self,
@@ -149,8 +166,9 @@ impl Folder {
         tokens: Vec<[u8; 32]>,
         says: Says,
     ) -> anyhow::Result<Senders> {
+        let (address, backend) = (gateway.address(), &certificates().backend);
         let senders =
-            Senders::connect(Protocol::Binary, gateway.address(), connections, tokens).await?;
+            Senders::connect(Protocol::Binary, address, backend, connections, tokens).await?;
         Ok(senders.say(says))
     }
 }

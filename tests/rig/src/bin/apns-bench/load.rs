@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
+use apns_certs::Minted;
 use apns_net::credentials::Identity;
 use apns_net::tls::{Roots, client_config};
 use apns_rig::certificates::{TOPIC, certificates, login};
@@ -109,24 +110,23 @@ enum Connection {
 }
 
 impl Senders {
+    /// All with the certificate of one provider.
     pub(crate) async fn connect(
         protocol: Protocol,
         address: SocketAddr,
+        provider: &Minted,
         count: usize,
         tokens: Vec<[u8; TOKEN_LEN]>,
     ) -> anyhow::Result<Self> {
-        let all = certificates();
+        let ca = certificates().ca.cert_pem();
         let mut connections = Vec::with_capacity(count);
         for _ in 0..count {
             connections.push(match protocol {
                 Protocol::Binary => {
-                    let login = login(&all.backend);
-                    let ca = all.ca.cert_pem();
+                    let login = login(provider);
                     Connection::Binary(Box::new(Provider::connect(address, ca, login).await?))
                 }
-                Protocol::Http2 => {
-                    Connection::Http2(http2(address, &all.backend.identity()?).await?)
-                }
+                Protocol::Http2 => Connection::Http2(http2(address, &provider.identity()?).await?),
             });
         }
         Ok(Self {

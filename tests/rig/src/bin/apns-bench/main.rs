@@ -1,16 +1,17 @@
-//! `apns-bench`: what a notification costs the simulator and the gateway, and what waits or idles there.
+//! `apns-bench`: what a notification costs the simulator and the gateway, what waits or idles there, and who waits for whom.
 //!
 //! ```text
-//! main ──▶ plan (how much of everything) ──▶ simulator, gateway, backlog (what is measured) ──▶ load (senders, in this process)
-//!   │                                                    ▲                                        │ TLS
-//!   ▼                                                    │ stdin, stdout                          ▼
+//! main ──▶ plan (how much of everything) ──▶ simulator, gateway, … (what is measured) ──▶ load (senders, in this process)
+//!   │                                                    ▲                                  │ TLS
+//!   ▼                                                    │ stdin, stdout                    ▼
 //! report (table, JSON, verdict) ◀── figures ─────────────┴────────────▶ subject (each in a process of its own)
 //! ```
 //!
 //! Counted is the CPU time of the process of the role that is measured, user and system, all threads; its sender is not in it, nor is the simulator that
-//! the gateway sends to. Every figure has fresh processes.
+//! the gateway sends to. Where it is told how long something takes, that is by the clock on the wall. Every figure has fresh processes.
 
 mod backlog;
+mod fairness;
 mod gateway;
 mod load;
 mod plan;
@@ -24,7 +25,7 @@ use clap::{Parser, Subcommand};
 
 use crate::plan::Plan;
 
-/// Measures simulator and gateway: CPU time per notification, memory per idle phone and connection, and a long backlog.
+/// Measures simulator and gateway: CPU time per notification, memory per idle phone and connection, a long backlog, and fairness beside one.
 #[derive(Debug, Parser)]
 #[command(
     about,
@@ -38,7 +39,7 @@ struct Arguments {
     /// Print JSON instead of the table
     #[arg(long)]
     json: bool,
-    /// Fail when a ratio, a size or the time of a start is over its target. CPU times depend on the machine and never fail
+    /// Fail when a ratio, a size or the time of a start is over its target. Other times depend on the machine and never fail
     #[arg(long)]
     check: bool,
 }

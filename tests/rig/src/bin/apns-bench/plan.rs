@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use clap::{Args, ValueEnum};
 
 use crate::report::Report;
-use crate::{backlog, gateway, simulator};
+use crate::{backlog, fairness, gateway, simulator};
 
 /// How much of everything. Each figure is of a steady state: a fifth of the notifications goes before and is not counted.
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub(crate) struct Plan {
     /// Backends' connections to the gateway, where there are many; a tenth of them is measured as well
     #[arg(long, value_name = "N", default_value = "1000")]
     pub(crate) backends: NonZeroUsize,
-    /// Notifications that wait in the gateway's store; a tenth of them is measured as well
+    /// Notifications that wait in the gateway's store; a tenth of them is measured as well. And those beside which a few of another backend's are sent
     #[arg(long, value_name = "N", default_value = "1000000")]
     backlog: NonZeroUsize,
 }
@@ -45,6 +45,8 @@ enum Role {
     Gateway,
     /// What it costs the gateway when the upstream was down for long
     Backlog,
+    /// How long a few notifications take beside many of another backend's
+    Fairness,
 }
 
 impl Plan {
@@ -57,6 +59,7 @@ impl Plan {
                     Role::Simulator => simulator::figures(self).await?,
                     Role::Gateway => gateway::figures(self).await?,
                     Role::Backlog => backlog::figures(self.backlog.get()).await?,
+                    Role::Fairness => fairness::figures(self.backlog.get()).await?,
                 });
             }
         }

@@ -19,7 +19,9 @@ pub(crate) struct Figure {
     what: String,
     unit: Unit,
     measured: f64,
-    target: f64,
+    /// None is needed where the ratio to another one has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<f64>,
     /// Notifications per second of the clock on the wall: worth what the machine is, and what else runs there.
     #[serde(skip_serializing_if = "Option::is_none")]
     per_second: Option<f64>,
@@ -29,6 +31,8 @@ pub(crate) struct Figure {
 enum Unit {
     #[serde(rename = "µs of CPU")]
     Microseconds,
+    #[serde(rename = "milliseconds")]
+    Milliseconds,
     #[serde(rename = "ratio")]
     Ratio,
     #[serde(rename = "bytes")]
@@ -44,6 +48,20 @@ impl Figure {
             per_second: Some(cost.per_second()),
             ..Self::new(what, Unit::Microseconds, cost.cpu_us(), target)
         }
+    }
+
+    /// How long something takes of which nobody can say how long it should.
+    pub(crate) fn latency(what: String, measured: Duration) -> Self {
+        let measured = measured.as_secs_f64() * 1e3;
+        Self {
+            target: None,
+            ..Self::new(what, Unit::Milliseconds, measured, f64::NAN)
+        }
+    }
+
+    /// How much slower something gets.
+    pub(crate) fn slower(what: String, measured: f64, target: f64) -> Self {
+        Self::new(what, Unit::Ratio, measured, target)
     }
 
     /// How much dearer something gets.
@@ -66,13 +84,13 @@ impl Figure {
             what,
             unit,
             measured,
-            target,
+            target: Some(target),
             per_second: None,
         }
     }
 
     fn is_met(&self) -> bool {
-        self.measured <= self.target
+        self.target.is_none_or(|target| self.measured <= target)
     }
 }
 
@@ -95,12 +113,14 @@ impl fmt::Display for Report {
         for figure in &self.figures {
             let shown = |value: f64| match figure.unit {
                 Unit::Microseconds => format!("{value:.2} µs"),
+                Unit::Milliseconds => format!("{value:.2} ms"),
                 Unit::Ratio => format!("{value:.2}"),
                 Unit::Bytes if value < 1e6 => format!("{value:.0} bytes"),
                 Unit::Bytes => format!("{:.1} MiB", value / f64::from(1 << 20)),
                 Unit::Seconds => format!("{value:.2} s"),
             };
-            let (measured, target) = (shown(figure.measured), shown(figure.target));
+            let measured = shown(figure.measured);
+            let target = figure.target.map(shown).unwrap_or_default();
             let per_second = figure.per_second.map(|rate| format!("{rate:.0}"));
             let over = if figure.is_met() { "" } else { "over" };
             let per_second = per_second.unwrap_or_default();

@@ -1,6 +1,7 @@
 //! What a push costs the simulator, and what an idle phone does.
 
 use anyhow::Context;
+use apns_rig::certificates::certificates;
 use apns_rig::phone::RigPhone;
 
 use crate::load::{Protocol, Senders, Writes};
@@ -73,7 +74,8 @@ async fn cost(
     let mut subject = SimulatorProcess::start(Keeps::Little).await?;
     let tokens = subject.phones(phones).await?;
     let address = protocol.port(subject.ports());
-    let mut senders = Senders::connect(protocol, address, connections, tokens).await?;
+    let provider = &certificates().backend;
+    let mut senders = Senders::connect(protocol, address, provider, connections, tokens).await?;
     let before = notifications.div_ceil(5);
     let mut cost = Cost::default();
     for numbers in [0..before, before..before + notifications] {

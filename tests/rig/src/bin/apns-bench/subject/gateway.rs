@@ -8,7 +8,6 @@ use anyhow::Context;
 use apns_gateway::config::Config;
 use apns_gateway::{Gateway, Handle};
 use apns_net::credentials::Environment;
-use apns_rig::certificates::TOPIC;
 use apns_rig::eventually::eventually_within;
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +83,7 @@ pub(super) async fn serve(mut questions: Questions) -> anyhow::Result<()> {
         .init();
     let mut meter = Meter::start();
     let config: Config = questions.next()?.context("no configuration")?;
+    let topics: Vec<_> = config.apps.iter().map(|app| app.topic.clone()).collect();
     let gateway = Gateway::start(config).await?;
     questions.answer(&gateway.ready_file().backend, &[])?;
     while let Some(question) = questions.next()? {
@@ -95,7 +95,7 @@ pub(super) async fn serve(mut questions: Questions) -> anyhow::Result<()> {
             }
             Question::Cost(numbers, stage) => {
                 eventually_within(PATIENCE, "every notification", async || {
-                    let reached = reached(&gateway, stage);
+                    let reached = reached(&gateway, &topics, stage);
                     let all = reached >= numbers.end as u64;
                     all.then_some(()).ok_or(reached)
                 })
@@ -107,13 +107,12 @@ pub(super) async fn serve(mut questions: Questions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many notifications have got so far, ever.
-fn reached(gateway: &Handle, stage: Stage) -> u64 {
-    let counts = gateway
-        .counts(TOPIC, Environment::Sandbox)
-        .expect("the app is configured");
-    match stage {
+/// How many notifications have got so far, ever, whichever app's they are.
+fn reached(gateway: &Handle, topics: &[String], stage: Stage) -> u64 {
+    let counts = |topic: &String| gateway.counts(topic, Environment::Sandbox);
+    let of_each = topics.iter().filter_map(counts).map(|counts| match stage {
         Stage::Accepted => counts.accepted,
         Stage::Delivered => counts.delivered,
-    }
+    });
+    of_each.sum()
 }

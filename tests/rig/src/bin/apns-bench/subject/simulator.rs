@@ -1,6 +1,7 @@
 //! A simulator with virtual phones.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
 use apns_certs::Ca;
@@ -9,7 +10,7 @@ use apns_proto::Token;
 use apns_rig::certificates::{TOPIC, certificates};
 use apns_rig::eventually::eventually_within;
 use apns_rig::numbered::number;
-use apns_simulator::event::What;
+use apns_simulator::event::{Page, What};
 use apns_simulator::world::Bounds;
 use apns_simulator::{Addresses, Config, Handle, Simulator};
 use serde::{Deserialize, Serialize};
@@ -47,16 +48,20 @@ struct Start {
     keeps: Keeps,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Question {
-    /// So many more phones, please.
-    Phones(usize),
+    /// So many more phones, please, with the app of this topic.
+    Phones(usize, String),
     /// What is resident.
     Rss,
     /// So many notifications will come.
     Expect(usize),
     /// What they took, once they have all been delivered.
     Cost,
+    /// Where the events are.
+    Newest,
+    /// When a notification to each of these tokens has arrived since that event.
+    Arrived(Vec<[u8; TOKEN_LEN]>, u64),
     /// Watches so many numbered notifications come, each token's in order and none twice, where the tokens take turns.
     Watch(usize),
 }
@@ -79,7 +84,17 @@ impl SimulatorProcess {
 
     /// Adds phones, and gives out their tokens.
     pub(crate) async fn phones(&mut self, count: usize) -> anyhow::Result<Vec<[u8; TOKEN_LEN]>> {
-        self.process.ask::<()>(&Question::Phones(count)).await?;
+        self.phones_with(TOPIC, count).await
+    }
+
+    /// The same, with the app of this topic.
+    pub(crate) async fn phones_with(
+        &mut self,
+        topic: &str,
+        count: usize,
+    ) -> anyhow::Result<Vec<[u8; TOKEN_LEN]>> {
+        let question = Question::Phones(count, topic.to_owned());
+        self.process.ask::<()>(&question).await?;
         let mut tokens = vec![[0; TOKEN_LEN]; count];
         let output = &mut self.process.output;
         output.read_exact(tokens.as_flattened_mut()).await?;
@@ -99,6 +114,22 @@ impl SimulatorProcess {
     /// What they took, once they have all been delivered.
     pub(crate) async fn cost(&mut self) -> anyhow::Result<Cost> {
         self.process.ask(&Question::Cost).await
+    }
+
+    /// The newest event.
+    pub(crate) async fn newest(&mut self) -> anyhow::Result<u64> {
+        self.process.ask(&Question::Newest).await
+    }
+
+    /// When a notification to each of these tokens has arrived since that event, by the machine's clock.
+    pub(crate) async fn arrived(
+        &mut self,
+        tokens: &[[u8; TOKEN_LEN]],
+        after: u64,
+    ) -> anyhow::Result<SystemTime> {
+        let question = Question::Arrived(tokens.to_vec(), after);
+        let at: Option<SystemTime> = self.process.ask(&question).await?;
+        at.context("events came too fast to be looked at")
     }
 
     /// Waits until the notifications 0 to `count` have come, the tokens having taken turns.
@@ -129,13 +160,13 @@ pub(super) async fn serve(mut questions: Questions) -> anyhow::Result<()> {
     let (mut phones, mut count, mut expected, mut meter) = (0, 0, 0, Meter::start());
     while let Some(question) = questions.next()? {
         match question {
-            Question::Phones(count) => {
+            Question::Phones(count, topic) => {
                 let mut tokens = Vec::with_capacity(count * TOKEN_LEN);
                 for _ in 0..count {
                     phones += 1;
                     let name = format!("iPhone {phones}");
                     let project = simulator.default_project();
-                    let token = project.add_phone(&name, TOPIC, Environment::Sandbox)?;
+                    let token = project.add_phone(&name, &topic, Environment::Sandbox)?;
                     tokens.extend_from_slice(token.as_bytes());
                 }
                 questions.answer(&(), &tokens)?;
@@ -155,6 +186,10 @@ pub(super) async fn serve(mut questions: Questions) -> anyhow::Result<()> {
                 .await;
                 questions.answer(&meter.read(count), &[])?;
             }
+            Question::Newest => questions.answer(&newest(&simulator), &[])?,
+            Question::Arrived(tokens, after) => {
+                questions.answer(&arrived(&simulator, &tokens, after).await, &[])?;
+            }
             Question::Watch(count) => {
                 let watched = watch(&simulator, count, phones).await;
                 let trouble = watched.err().map(|error| error.to_string());
@@ -169,18 +204,44 @@ fn newest(simulator: &Handle) -> u64 {
     simulator.world(|world, _| world.newest_event())
 }
 
+/// When the last of a notification to each of these tokens arrived; `None`: it cannot be told any more.
+async fn arrived(simulator: &Handle, tokens: &[[u8; TOKEN_LEN]], after: u64) -> Option<SystemTime> {
+    let mut missing: HashSet<&[u8]> = tokens.iter().map(<[u8; TOKEN_LEN]>::as_slice).collect();
+    let mut newest = after;
+    loop {
+        let page = next_page(simulator, newest).await;
+        if page.missed > 0 {
+            return None;
+        }
+        for event in page.events {
+            newest = event.seq;
+            if let What::Accepted { request, .. } = event.what
+                && let Some(token) = request.token
+                && missing.remove(token.as_bytes())
+                && missing.is_empty()
+            {
+                return Some(event.at);
+            }
+        }
+    }
+}
+
+/// The next events, once there are any.
+async fn next_page(simulator: &Handle, after: u64) -> Page {
+    eventually_within(PATIENCE, "the next notification", async || {
+        let page = simulator.events(after, EVENTS_PAGE_LEN);
+        let is_empty = page.events.is_empty();
+        if is_empty { Err(after) } else { Ok(page) }
+    })
+    .await
+}
+
 /// Sees `count` notifications arrive: of each token's, the numbers go up by the number of phones.
 async fn watch(simulator: &Handle, count: usize, phones: usize) -> anyhow::Result<()> {
-    let project = simulator.default_project();
     let mut due: HashMap<Token, usize> = HashMap::with_capacity(phones);
     let (mut seen, mut newest) = (0, 0);
     while seen < count {
-        let page = eventually_within(PATIENCE, "the next notification", async || {
-            let page = project.events(newest, EVENTS_PAGE_LEN);
-            let is_empty = page.events.is_empty();
-            if is_empty { Err(newest) } else { Ok(page) }
-        })
-        .await;
+        let page = next_page(simulator, newest).await;
         ensure!(
             newest == 0 || page.missed == 0,
             "events came too fast to be looked at"
