@@ -6,12 +6,13 @@ use std::time::SystemTime;
 use apns_proto::feedback::Tuple;
 use apns_proto::{Status, Token};
 
+use super::blame::Blame;
 use super::dead_tokens::{DeadTokens, Known};
 use super::mode::Mode;
 use crate::store::{
     AppState, DeadTokenChange, End, Hold, Row, RowId, Settle, Settlement, Trust, unix_seconds,
 };
-use crate::verdict::{Fault, Misconfiguration, Retry, Verdict, When};
+use crate::verdict::{Class, Fault, Misconfiguration, Place, Retry, Verdict, When};
 
 /// Refusals in a row that hold an app whose upstream has not earned trust yet.
 const HOLD_BEFORE_TRUST: u32 = 10;
@@ -51,6 +52,7 @@ pub struct App {
     trust: Trust,
     held: Option<Hold>,
     dead_tokens: DeadTokens,
+    blame: Blame,
     /// Of the dead-token table, since the last [`App::settle`].
     changes: Vec<DeadTokenChange>,
 }
@@ -164,6 +166,7 @@ impl App {
             trust: state.trust,
             held: state.held.clone(),
             dead_tokens: DeadTokens::new(&state.dead_tokens, options.dead_tokens_max),
+            blame: Blame::default(),
             changes: Vec::new(),
         };
         app.evict();
@@ -175,6 +178,32 @@ impl App {
         *self = Self::new(state, self.options);
     }
 
+    /// What upstream's answer to a push is worth, before it is [judged](App::judge). That the configuration is wrong is not, if upstream has taken other pushes
+    /// since it first said so of this one (rule 7): then it is this push that it refuses, and another attempt is charged to it.
+    pub fn weigh(&mut self, pushed: &Pushed, verdict: Verdict) -> Verdict {
+        let Verdict::Misconfigured(why) = verdict else {
+            return verdict;
+        };
+        let vouched = self.trust.vouched;
+        if !self.blame.put(pushed.row, &pushed.token, why, vouched) || self.held.is_some() {
+            return verdict;
+        }
+        self.trust.bad_run = self.trust.bad_run.saturating_add(1);
+        if self.trust.bad_run >= self.bad_run_max() {
+            self.blame.believe(why);
+            return verdict;
+        }
+        Verdict::Retry(Retry {
+            when: When::BackOff(Class::Blamed),
+            place: Place::Same,
+        })
+    }
+
+    /// What a held app should not probe with if it has anything else: the tokens of pushes of which upstream said that the configuration is wrong.
+    pub fn blamed(&self) -> Vec<Token> {
+        self.blame.tokens().cloned().collect()
+    }
+
     /// What upstream's answer to a push means; `said` is its words, for people. Judge answers in the order of the rows.
     pub fn judge(
         &mut self,
@@ -184,6 +213,9 @@ impl App {
         now: SystemTime,
     ) -> Judged {
         let mut judged = self.judge_push(pushed, verdict, said, unix_seconds(now));
+        if judged.settlement.is_some() {
+            self.blame.settled(pushed.row);
+        }
         match self.options.mode {
             Mode::NextTime => {}
             Mode::Continue => judged.late = None,
@@ -436,18 +468,22 @@ impl App {
     /// Counts one more refusal that may be the configuration's fault, and holds the app if there were too many in a row.
     fn hold_after_a_run(&mut self, said: &dyn fmt::Display) -> Option<Alarm> {
         self.trust.bad_run = self.trust.bad_run.saturating_add(1);
-        let limit = if self.trust.vouched < self.options.trust_after {
-            HOLD_BEFORE_TRUST
-        } else {
-            HOLD_AFTER_TRUST
-        };
         let run = self.trust.bad_run;
-        if run < limit {
+        if run < self.bad_run_max() {
             return None;
         }
         self.hold(format!(
             "{run} refusals in a row, the last with {said}: is the app's certificate or key of the right environment?"
         ))
+    }
+
+    /// How many refusals in a row hold it.
+    fn bad_run_max(&self) -> u32 {
+        if self.trust.vouched < self.options.trust_after {
+            HOLD_BEFORE_TRUST
+        } else {
+            HOLD_AFTER_TRUST
+        }
     }
 
     /// Notes one of upstream's answers.

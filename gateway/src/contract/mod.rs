@@ -27,6 +27,7 @@
 //! ```
 
 mod app;
+mod blame;
 mod calendar;
 mod dead_tokens;
 mod mode;

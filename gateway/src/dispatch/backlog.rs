@@ -147,7 +147,9 @@ impl Backlog {
         if at <= now && !self.probe.is_under_way() {
             self.probe_at = Some(now + self.probe_interval);
             let (store, app) = (self.store.clone(), self.app.id);
-            self.probe.start(async move { store.random_row(app).await });
+            let blamed = self.app.rules().blamed();
+            self.probe
+                .start(async move { store.random_row(app, blamed).await });
         }
     }
 

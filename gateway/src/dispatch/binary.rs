@@ -304,6 +304,7 @@ impl Binary {
     fn rejected(&mut self, row: &Row, status: Status) -> bool {
         let pushed = Pushed::from(row);
         let verdict = Verdict::of_binary(status);
+        let verdict = self.backlog.settling.weigh(&pushed, verdict);
         let said = format!("status {status}");
         if self.backlog.settling.judge(&pushed, verdict, &said) {
             self.backlog.aside.settled(row.id);

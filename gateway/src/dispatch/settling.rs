@@ -67,6 +67,11 @@ impl Settling {
         self.ends.len() + self.called_len
     }
 
+    /// What upstream's word is worth, before it is [judged](Self::judge).
+    pub(crate) fn weigh(&self, pushed: &Pushed, verdict: Verdict) -> Verdict {
+        self.app.rules().weigh(pushed, verdict)
+    }
+
     /// Applies the contract to upstream's verdict, and says what follows: whether that was the row's end. In the order of the
     /// rows; `said` is upstream's words.
     pub(crate) fn judge(

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Instant;
 
 use apns_net::credentials::Environment;
+use apns_proto::Token;
 use apns_proto::feedback::Tuple;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -61,6 +62,7 @@ pub(super) enum Request {
     },
     RandomRow {
         app: AppId,
+        rather_not: Vec<Token>,
         reply: oneshot::Sender<Option<Row>>,
     },
     Settle {
@@ -282,7 +284,11 @@ impl Engine {
             } => Answer::new(reply, self.page(app, after, rows_max, bytes_max)?),
             Request::Read { read, reply } => Answer::new(reply, self.read(&read)?),
             Request::Line { line, reply } => Answer::new(reply, self.line(&line)?),
-            Request::RandomRow { app, reply } => Answer::new(reply, self.random_row(app)?),
+            Request::RandomRow {
+                app,
+                rather_not,
+                reply,
+            } => Answer::new(reply, self.random_row(app, &rather_not)?),
             Request::Settle { app, settle, reply } => Answer::new(reply, self.settle(app, settle)?),
             Request::DeadTokens {
                 app,

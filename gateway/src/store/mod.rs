@@ -49,6 +49,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use apns_net::credentials::Environment;
+use apns_proto::Token;
 use apns_proto::feedback::Tuple;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -262,9 +263,18 @@ impl Store {
         self.ask(|reply| Request::Line { line, reply }).await
     }
 
-    /// The oldest unsettled row to any token: what a held app probes with (order contract, rule 7).
-    pub async fn random_row(&self, app: AppId) -> Result<Option<Row>, StoreDown> {
-        self.ask(|reply| Request::RandomRow { app, reply }).await
+    /// The oldest unsettled row to any token, to others than these if there are any near: what a held app probes with (order contract, rule 7).
+    pub async fn random_row(
+        &self,
+        app: AppId,
+        rather_not: Vec<Token>,
+    ) -> Result<Option<Row>, StoreDown> {
+        let ask = |reply| Request::RandomRow {
+            app,
+            rather_not,
+            reply,
+        };
+        self.ask(ask).await
     }
 
     /// Gives rows their ends. Idempotent.

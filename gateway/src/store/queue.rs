@@ -15,6 +15,10 @@ use super::records::{
 };
 use super::unix_seconds;
 
+/// How much is looked at for a row to another token.
+const OTHERS_ROWS_MAX: usize = 1_000;
+const OTHERS_BYTES_MAX: usize = 1 << 20;
+
 /// Queued rows behind one key and up to another.
 pub(super) const ROWS_BETWEEN: &str =
     "SELECT id, coalesce(origin, id), backend, connection, seq, command, identifier, expiry, priority, token, payload, accepted_at
@@ -119,8 +123,12 @@ impl Engine {
         Ok(rows)
     }
 
-    /// The oldest unsettled row to any token.
-    pub(super) fn random_row(&self, app: AppId) -> rusqlite::Result<Option<Row>> {
+    /// The oldest unsettled row to any token; to none of these, if there is another one among the next thousand or the first thousand.
+    pub(super) fn random_row(
+        &self,
+        app: AppId,
+        rather_not: &[Token],
+    ) -> rusqlite::Result<Option<Row>> {
         let (first, last) = range(app);
         let end = |sql| {
             self.connection
@@ -136,9 +144,19 @@ impl Engine {
             return Ok(None);
         };
         let before = RowId(fastrand::i64(oldest..=newest) - 1);
-        let Some(drawn) = self.page(app, Some(before), 1, usize::MAX)?.pop() else {
+        let Some(mut drawn) = self.page(app, Some(before), 1, usize::MAX)?.pop() else {
             return Ok(None);
         };
+        if rather_not.contains(&drawn.token) {
+            for after in [Some(drawn.id), None] {
+                let rows = self.page(app, after, OTHERS_ROWS_MAX, OTHERS_BYTES_MAX)?;
+                let mut others = rows.into_iter();
+                if let Some(other) = others.find(|row| !rather_not.contains(&row.token)) {
+                    drawn = other;
+                    break;
+                }
+            }
+        }
         let line = Line {
             token: drawn.token,
             after: RowId(first),

@@ -145,15 +145,18 @@ pub enum Class {
     Throttled,
     /// Upstream is out of order, and says so.
     Unavailable,
+    /// Upstream says at this notification that the configuration is wrong, though it takes others.
+    Blamed,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Broke,
         Self::Failed,
         Self::Throttled,
         Self::Unavailable,
+        Self::Blamed,
     ];
 
     /// Attempts it may be charged. The pauses between them double from `backoff_base` to `backoff_max`, so that with the
@@ -161,7 +164,7 @@ impl Class {
     pub const fn attempts_max(self) -> u32 {
         match self {
             Self::Broke => 10,
-            Self::Failed | Self::Throttled => 60,
+            Self::Failed | Self::Throttled | Self::Blamed => 60,
             Self::Unavailable => 1_000,
         }
     }

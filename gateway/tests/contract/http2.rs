@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
-use apns_gateway::contract::{AppOptions, expired};
+use apns_gateway::contract::{AppOptions, Pushed, expired};
 use apns_gateway::store::{End, Row, RowId, Settlement};
 use apns_gateway::translate::Envelope;
 use apns_gateway::verdict::{Answer, Auth, Outcome, Retry, Verdict, When};
@@ -100,7 +100,8 @@ impl World {
     pub(crate) async fn open_streams(&mut self, rows_max: usize) {
         if self.contract.held().is_some() {
             if self.in_flight.is_empty() {
-                let drawn = self.store.random_row(self.app.id).await.unwrap();
+                let blamed = self.contract.blamed();
+                let drawn = self.store.random_row(self.app.id, blamed).await.unwrap();
                 self.open(Vec::from_iter(drawn)).await;
             }
             return;
@@ -191,7 +192,11 @@ impl World {
         self.in_flight = unread;
         for flight in read {
             let became = flight.outcome.unwrap_or_else(|| answer(200, ""));
-            let verdict = Verdict::of_http2(&became, Auth::FreshToken);
+            let mut verdict = Verdict::of_http2(&became, Auth::FreshToken);
+            if let Outcome::Answered(_) = became {
+                let pushed = Pushed::from(&flight.row);
+                verdict = self.contract.weigh(&pushed, verdict);
+            }
             match verdict {
                 Verdict::Unregistered { .. } => {
                     let token = flight.row.token.clone();

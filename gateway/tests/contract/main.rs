@@ -8,6 +8,7 @@ mod life;
 mod lives;
 mod modes;
 mod rules_answers;
+mod rules_blame;
 mod rules_trust;
 mod scenarios_answers;
 mod scenarios_http2;

@@ -63,7 +63,8 @@ impl World {
             if !self.in_flight.is_empty() {
                 return;
             }
-            Vec::from_iter(self.store.random_row(self.app.id).await.unwrap())
+            let blamed = self.contract.blamed();
+            Vec::from_iter(self.store.random_row(self.app.id, blamed).await.unwrap())
         } else {
             let page = self
                 .store
@@ -109,12 +110,9 @@ impl World {
             self.cursor = Some(refused.row.id);
             assert!(rest.iter().all(|flight| !flight.shown));
             let said = format!("status {status}");
-            self.judge(
-                &refused.row,
-                Verdict::of_binary(status),
-                &said,
-                &mut outcome,
-            );
+            let pushed = Pushed::from(&refused.row);
+            let verdict = self.contract.weigh(&pushed, Verdict::of_binary(status));
+            self.judge(&refused.row, verdict, &said, &mut outcome);
             if outcome
                 .0
                 .last()

@@ -23,7 +23,7 @@ compares, and `UPDATE=1 cargo test -p apns-gateway --test verdicts` writes this 
 | unregistered | Rejected in silence: a dead letter, and in the same commit a feedback tuple with the second the upstream names (or now). Never in the dead-token table, since the same token may live again. It vouches as a delivery does. |
 | rejected | A dead letter. The backend is told the status if the notification is still the newest on its connection. |
 | rejected, alarm | The same, for what this gateway made of the notification or for a reason nobody knows: an error is logged and counted as `gateway_faults`. Ten in a row (a hundred once the upstream is trusted) hold the app, so that a queue does not become dead letters. |
-| hold | Nothing is the notification's fault: it stays queued, the app is held, an error is logged. Once a minute one notification is tried; a delivery or an unregistered one ends the hold. A backend is never told status 8 for it. |
+| hold | Nothing is the notification's fault: it stays queued, the app is held, an error is logged. Once a minute one notification is tried, to another token than those it was said of, if there is one; a delivery or an unregistered one ends the hold. A backend is never told status 8 for it. Where it is said in an answer, and was said of that notification before, and others of the app were taken in between, it is the notification's fault after all: *again*, class *blamed*, and the app is not held. From then on the same is true wherever that is said, until it was said ten times in a row (a hundred once the upstream is trusted): then the app is held. |
 | again | It stays queued, and later notifications to its token wait behind it. With a class it is charged one attempt of that budget; without one it costs nothing. |
 
 Who is told what is for the mode to say: this is `next-time`; in `continue` nobody is told anything, in `exact` everything is told at first sight.
@@ -84,6 +84,9 @@ fn charged_for(class: Class) -> &'static str {
         Class::Failed => "the upstream failed at it, or did not answer",
         Class::Throttled => "the upstream wants less for this token",
         Class::Unavailable => "the upstream is out of order",
+        Class::Blamed => {
+            "the upstream says again that the configuration is wrong, and took others of the app in between"
+        }
     }
 }
 

@@ -419,6 +419,28 @@ async fn what_is_wrong_with_the_login_holds_the_app_and_the_first_delivery_ends_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_that_alone_is_said_to_be_of_the_wrong_topic_is_given_up_in_the_end_and_keeps_no_other_waiting()
+ {
+    let mut rig = prepare(Upstream::Http2Certificate).await;
+    rig.http2_upstream().backoff_max = Duration::from_millis(20);
+    rig.fault("action=reason,reason=TopicDisallowed,alert=number 7");
+    rig.start_gateway().await;
+    send(&rig, 1..=60).await;
+    rig.settled(|counts| counts.given_up == 1 && counts.delivered == 59)
+        .await;
+    assert_eq!(rig.ledger.held(), None);
+    let letters = rig.ledger.dead_letters();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0].reason, "tried 60 times: 400 TopicDisallowed");
+    let shown = rig.simulator.events(0, usize::MAX).events;
+    let shown = shown.into_iter().filter_map(|event| match event.what {
+        What::Accepted { request, .. } => Some(number(request.sent.bytes())),
+        _ => None,
+    });
+    each_once(shown, (1..=60).filter(|number| *number != 7)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_gets_more_connections_up_to_as_many_as_may_be_and_one_push_gets_one() {
     for (crowd, connections) in [(300, 3), (1, 1)] {
         let mut rig = prepare(Upstream::Http2Token).await;

@@ -26,7 +26,7 @@ use crate::upstream::connect::{ConnectError, Connector};
 use crate::upstream::http2::connection::Ended;
 use crate::upstream::http2::pool::{Done, Event, Pool, Sent};
 use crate::upstream::http2::token::ProviderToken;
-use crate::verdict::{Misconfiguration, Place, Retry, Verdict, When};
+use crate::verdict::{Misconfiguration, Outcome, Place, Retry, Verdict, When};
 
 /// How long a stop waits for the answers to what is under way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -269,6 +269,11 @@ impl Http2 {
             self.login.refused(token);
         }
         let pushed = Pushed::from(&row);
+        let verdict = match outcome {
+            Outcome::Answered(_) => self.backlog.settling.weigh(&pushed, verdict),
+            // What is said to a connection is said of no push.
+            _ => verdict,
+        };
         let mut settled = self.backlog.settling.judge(&pushed, verdict, &outcome);
         if let Verdict::Retry(Retry { when, place }) = verdict {
             match place {

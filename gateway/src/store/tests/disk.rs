@@ -334,7 +334,11 @@ async fn reading_commits_nothing() {
         .page(bench.app.id, None, 10, 1_000)
         .await
         .unwrap();
-    bench.store.random_row(bench.app.id).await.unwrap();
+    bench
+        .store
+        .random_row(bench.app.id, Vec::new())
+        .await
+        .unwrap();
     bench
         .store
         .dead_letters(bench.app.id, None, 10)

@@ -27,7 +27,14 @@ async fn a_page_ends_at_either_limit_and_is_never_empty_while_there_is_a_row() {
 #[tokio::test]
 async fn any_queued_row_can_be_the_random_one() {
     let bench = Bench::new().await;
-    assert_eq!(bench.store.random_row(bench.app.id).await.unwrap(), None);
+    assert_eq!(
+        bench
+            .store
+            .random_row(bench.app.id, Vec::new())
+            .await
+            .unwrap(),
+        None
+    );
     let rows = bench.append(1..=6).await;
     bench
         .settle(vec![
@@ -40,7 +47,7 @@ async fn any_queued_row_can_be_the_random_one() {
         seen.insert(
             bench
                 .store
-                .random_row(bench.app.id)
+                .random_row(bench.app.id, Vec::new())
                 .await
                 .unwrap()
                 .unwrap()

@@ -166,10 +166,31 @@ async fn a_probe_is_the_oldest_row_to_its_token() {
     .await;
     let mut drawn = BTreeSet::new();
     for _ in 0..100 {
-        let row = bench.store.random_row(bench.app.id).await.unwrap();
+        let row = bench
+            .store
+            .random_row(bench.app.id, Vec::new())
+            .await
+            .unwrap();
         drawn.insert(row.unwrap().seq);
     }
     assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [0, 1]);
+}
+
+#[tokio::test]
+async fn a_probe_is_to_another_token_than_named_wherever_in_the_queue_there_is_one() {
+    for other in 0..4 {
+        let bench = Bench::new().await;
+        let rows: Vec<_> = (0..4).map(|n| ("a", u64::from(n == other) + 1)).collect();
+        append(&bench, 0, &rows).await;
+        let not = vec![token(1)];
+        for _ in 0..20 {
+            let row = bench.store.random_row(bench.app.id, not.clone()).await;
+            assert_eq!(row.unwrap().unwrap().token, token(2));
+        }
+        let both = vec![token(1), token(2)];
+        let row = bench.store.random_row(bench.app.id, both).await.unwrap();
+        assert!(row.is_some(), "rather one of them than none");
+    }
 }
 
 #[derive(Clone, Debug)]
