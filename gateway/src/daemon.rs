@@ -9,6 +9,7 @@ use apns_net::credentials::Environment;
 use apns_net::listen::{self, BindError, Limits};
 use apns_net::readers::Readers;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use crate::config::{Config, UpstreamConfig};
 use crate::contract::AppOptions;
 use crate::counters::Counters;
 use crate::dispatch::Dispatcher;
+use crate::ends;
 use crate::failure::{Failure, StartError};
 use crate::feedback::Poller;
 use crate::handle::{Bound, Handle};
@@ -75,6 +77,7 @@ impl Gateway {
             silences: Silences::default(),
             readers: Readers::default(),
             counters: Arc::new(Counters::default()),
+            ends: watch::Sender::new(setup.ends),
             frame_timeout: config.listen.frame_timeout,
             shutdown: config.shutdown.clone(),
             drain: CancellationToken::new(),
@@ -87,6 +90,12 @@ impl Gateway {
         }
         tasks.spawn_worker("room".to_owned(), &shared, |stop| {
             look_for_room(shared.store.clone(), stop)
+        });
+        let ends = shared.ends.subscribe();
+        tasks.spawn_worker("ends".to_owned(), &shared, async move |stop| {
+            let reminding = ends::remind(ends, |warning| warn!("{warning}"));
+            stop.run_until_cancelled(reminding).await;
+            Ok(())
         });
         if let Some(listener) = admin {
             tasks.spawn_worker("admin".to_owned(), &shared, |stop| {

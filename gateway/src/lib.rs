@@ -36,6 +36,7 @@ mod clock;
 mod counters;
 mod daemon;
 mod dispatch;
+mod ends;
 mod failure;
 mod feedback;
 mod handle;

@@ -125,6 +125,7 @@ impl Reload {
         for warning in &setup.warnings {
             warn!("{warning}");
         }
+        shared.ends.send_replace(setup.ends.clone());
         for ((_, current), (_, tls)) in self.listeners.iter().zip(&setup.listeners) {
             current.send_replace(Arc::clone(tls));
         }

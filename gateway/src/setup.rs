@@ -21,6 +21,7 @@ use crate::caller::Callers;
 use crate::config::{
     AppConfig, Common, Config, ConfigError, HostPort, Tls, TokenConfig, UpstreamConfig, Warning,
 };
+use crate::ends::{End, Ends};
 use crate::store::Installation;
 use crate::translate::Envelope;
 use crate::upstream::http2::token::{KeyError, ProviderToken};
@@ -36,6 +37,7 @@ pub(crate) struct Setup {
     pub(crate) listeners: Vec<(Environment, Arc<ServerConfig>)>,
     /// In the order of the configuration.
     pub(crate) apps: Vec<AppSetup>,
+    pub(crate) ends: Ends,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -48,6 +50,8 @@ pub(crate) struct AppSetup {
     pub(crate) tls: Arc<ClientConfig>,
     /// What signs its provider tokens, shared with whoever uses the same key.
     pub(crate) token: Option<Arc<ProviderToken>>,
+    /// Of its certificate.
+    end: Option<End>,
     /// Its certificate is for VoIP alone.
     is_voip: bool,
     /// Changes when upstream's word on a token would.
@@ -138,7 +142,6 @@ impl Setup {
         let mut warnings: Vec<_> = config.check()?.iter().map(Warning::to_string).collect();
         let listen = &config.listen;
         let identity = pem_identity("listen", &listen.certificate, listen.key.as_deref())?;
-        warn_about_validity("listen.certificate", identity.certificate(), &mut warnings);
         let roots = match &listen.client_ca {
             Some(path) => {
                 certificates_from_pem_file(path).map_err(|source| SetupError::Credentials {
@@ -177,31 +180,35 @@ impl Setup {
         let apps = config
             .apps
             .iter()
-            .map(|app| AppSetup::load(app, &mut tokens, &mut warnings))
-            .collect::<Result<_, _>>()?;
+            .map(|app| AppSetup::load(app, &mut tokens))
+            .collect::<Result<Vec<_>, _>>()?;
+        let ends = Ends {
+            listen: End::of("listen.certificate".to_owned(), identity.certificate()),
+            apps: apps.iter().map(|app| app.end.clone()).collect(),
+        };
+        warnings.extend(ends.warnings(SystemTime::now()));
         Ok(Self {
             callers: Arc::new(callers),
             listeners,
             apps,
+            ends,
             warnings,
         })
     }
 }
 
 impl AppSetup {
-    fn load<'a>(
-        app: &'a AppConfig,
-        tokens: &mut Tokens<'a>,
-        warnings: &mut Vec<String>,
-    ) -> Result<Self, SetupError> {
+    fn load<'a>(app: &'a AppConfig, tokens: &mut Tokens<'a>) -> Result<Self, SetupError> {
         let upstream = &app.upstream;
         let key = format!("app {} ({}): app.upstream", app.topic, app.environment);
         let identity = upstream_identity(&key, upstream.common())?;
         if let (Some(identity), Some(path)) = (&identity, upstream.common().certificate) {
-            let certificate = identity.certificate();
-            check_upstream_certificate(app, path, certificate)?;
-            warn_about_validity(&format!("{key}.certificate"), certificate, warnings);
+            check_upstream_certificate(app, path, identity.certificate())?;
         }
+        let end = identity.as_ref().map(|identity| {
+            let key = format!("{key}.certificate");
+            End::of(key, identity.certificate())
+        });
         let token = match upstream.token() {
             Some(token) => Some(tokens.of(&key, token)?),
             None => None,
@@ -232,6 +239,7 @@ impl AppSetup {
             push,
             tls,
             token,
+            end,
             is_voip: identity.is_some_and(|identity| identity.certificate().is_voip()),
         })
     }
@@ -345,14 +353,6 @@ fn pem_identity(
             source,
         }
     })
-}
-
-fn warn_about_validity(key: &str, certificate: &CertificateInfo, warnings: &mut Vec<String>) {
-    if !certificate.valid_at(SystemTime::now()) {
-        warnings.push(format!(
-            "{key}: this certificate is not valid today; peers that look will refuse it"
-        ));
-    }
 }
 
 /// What a configuration says without being run: everything that is read at start is read. Returns what is worth a warning.

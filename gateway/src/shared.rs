@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use apns_net::credentials::Environment;
 use apns_net::readers::Readers;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -12,6 +13,7 @@ use crate::caller::Callers;
 use crate::clock::Clock;
 use crate::config::ShutdownConfig;
 use crate::counters::Counters;
+use crate::ends::Ends;
 use crate::late::OpenConnections;
 use crate::silences::Silences;
 use crate::store::{AppId, Requeue, Store, StoreDown};
@@ -26,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) apps: Vec<Arc<App>>,
     pub(crate) open: OpenConnections,
     pub(crate) counters: Arc<Counters>,
+    /// Of the certificates that were read last.
+    pub(crate) ends: watch::Sender<Ends>,
     pub(crate) silences: Silences,
     /// Of feedback: each backend of an app has a list of its own.
     pub(crate) readers: Readers<(AppId, Arc<str>)>,

@@ -98,11 +98,16 @@ const GAUGES: [Of<AppStatus>; 10] = [
 ];
 
 /// What is said of the whole, as a gauge.
-const WHOLE: [Of<Status>; 5] = [
+const WHOLE: [Of<Status>; 6] = [
     Of(
         "backend_connections",
         "Connections of backends that are open",
         |status| status.connections,
+    ),
+    Of(
+        "listen_certificate_not_after_timestamp_seconds",
+        "End of the certificate that backends are shown, in seconds since 1970",
+        |status| status.listen_certificate_not_after,
     ),
     Of("stopping", "1 once no new connection is taken", |status| {
         u64::from(status.stopping)
@@ -145,6 +150,7 @@ impl Collector for Metrics {
         for of in &GAUGES {
             of.encode(encoder, &status.apps, ConstGauge::new)?;
         }
+        certificates(encoder, &status.apps)?;
         for Of(name, help, value) in &WHOLE {
             one(encoder, name, help, ConstGauge::new(value(status)))?;
         }
@@ -191,6 +197,19 @@ fn verdicts(encoder: &mut DescriptorEncoder<'_>, apps: &[AppStatus]) -> fmt::Res
             let verdict = ("verdict", kind.verdict());
             let labels = [topic, environment, verdict, ("detail", &detail)];
             ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the login is a certificate.
+fn certificates(encoder: &mut DescriptorEncoder<'_>, apps: &[AppStatus]) -> fmt::Result {
+    let (name, unit) = split("upstream_certificate_not_after_timestamp_seconds");
+    let help = "End of the certificate that is the login upstream, in seconds since 1970; no sample where the login is a key";
+    let mut family = encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?;
+    for app in apps {
+        if let Some(end) = app.upstream.certificate_not_after {
+            ConstGauge::new(end).encode(family.encode_family(&labels(app))?)?;
         }
     }
     Ok(())

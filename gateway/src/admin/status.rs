@@ -6,6 +6,7 @@ use apns_net::credentials::Environment;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
+use crate::ends::End;
 use crate::shared::Shared;
 use crate::store::{CommitTimes, Store, StoreDown, unix_seconds};
 use crate::verdict::Kind;
@@ -19,6 +20,8 @@ pub(crate) struct Status {
     pub(crate) stopping: bool,
     /// Connections of backends that are open.
     pub(crate) connections: u64,
+    /// The last second of the listeners' certificate, since 1970.
+    pub(crate) listen_certificate_not_after: u64,
     /// What is durable.
     pub(crate) store: StoreStatus,
     /// Since the start of the process, over all apps: name and value.
@@ -94,14 +97,17 @@ pub(crate) struct UpstreamStatus {
     pub(crate) in_flight: u64,
     /// Streams the upstream takes at once on them; 0 over the binary protocol.
     pub(crate) streams_max: u64,
+    /// The last second of the certificate that is the login there, since 1970; none where the login is a key.
+    pub(crate) certificate_not_after: Option<u64>,
 }
 
 impl Status {
     /// One look.
     pub(crate) async fn of(shared: &Shared) -> Result<Self, StoreDown> {
         let mut apps = Vec::with_capacity(shared.apps.len());
-        for app in &shared.apps {
-            apps.push(AppStatus::of(app, &shared.store).await?);
+        let ends = shared.ends.borrow().clone();
+        for (app, end) in shared.apps.iter().zip(&ends.apps) {
+            apps.push(AppStatus::of(app, end.as_ref(), &shared.store).await?);
         }
         let counters = shared.counters.all();
         let commit_times = shared.store.commit_times();
@@ -110,6 +116,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             stopping: shared.drain.is_cancelled(),
             connections: shared.open.len() as u64,
+            listen_certificate_not_after: ends.listen.at(),
             store: StoreStatus {
                 commits: commit_times.count(),
                 commit_seconds: commit_times.seconds,
@@ -128,7 +135,7 @@ impl Status {
 }
 
 impl AppStatus {
-    async fn of(app: &App, store: &Store) -> Result<Self, StoreDown> {
+    async fn of(app: &App, end: Option<&End>, store: &Store) -> Result<Self, StoreDown> {
         let oldest = store.page(app.id, None, 1, usize::MAX).await?;
         let now = unix_seconds(SystemTime::now());
         let counts = app.committed.borrow().counts;
@@ -156,6 +163,7 @@ impl AppStatus {
                 connections: app.traffic.connections.read(),
                 in_flight: app.traffic.in_flight.read(),
                 streams_max: app.traffic.streams_max.read(),
+                certificate_not_after: end.map(End::at),
             },
             verdicts: app.traffic.verdicts(),
         })

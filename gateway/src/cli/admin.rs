@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use apns_net::credentials::Environment;
@@ -15,6 +15,8 @@ use serde::de::DeserializeOwned;
 
 use crate::admin::{Held, Holding, Letters, Problem, Requeued, Requeueing, Status, UpstreamStatus};
 use crate::config::Config;
+use crate::ends::days;
+use crate::store::unix_seconds;
 
 /// Longer than the admin port takes for any answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
@@ -123,6 +125,10 @@ pub(super) async fn status(running: &Running) -> anyhow::Result<()> {
             status.store.size_max >> 20
         );
     }
+    println!(
+        "the certificate that backends are shown {}",
+        ends(status.listen_certificate_not_after)
+    );
     for app in &status.apps {
         println!();
         println!("{} ({})", app.topic, app.environment);
@@ -141,17 +147,30 @@ pub(super) async fn status(running: &Running) -> anyhow::Result<()> {
             connections,
             in_flight,
             streams_max,
+            certificate_not_after,
         } = app.upstream;
         let streams = match streams_max {
             0 => String::new(),
             max => format!(" of {max} streams"),
         };
         println!("  upstream: {connections} connections, {in_flight} on their way{streams}");
+        if let Some(end) = certificate_not_after {
+            println!("  its certificate {}", ends(end));
+        }
         if let Some(reason) = &app.held {
             println!("  ON HOLD: {reason}");
         }
     }
     Ok(())
+}
+
+/// When a certificate does, whose last second that is.
+fn ends(not_after: u64) -> String {
+    let now = unix_seconds(SystemTime::now());
+    match not_after.checked_sub(now) {
+        Some(left) => format!("ends in {}", days(Duration::from_secs(left))),
+        None => format!("ENDED {} ago", days(Duration::from_secs(now - not_after))),
+    }
 }
 
 /// `apns-gateway hold`.

@@ -300,6 +300,12 @@ async fn the_command_line_says_how_it_stands_and_what_is_wrong() {
     assert_eq!(code, Some(0), "{err}");
     let identity = "accepted 3 = delivered 2 + rejected 1 + expired 0 + given up 0 + queued 0";
     assert!(out.contains(identity), "{out}");
+    for certificate in [
+        "the certificate that backends are shown ends in ",
+        "  its certificate ends in ",
+    ] {
+        assert!(out.contains(certificate), "{out}");
+    }
     let (_, out, _) = cli(admin, &["status", "--json"]).await;
     let status: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(status["apps"][0]["accepted"], 3);

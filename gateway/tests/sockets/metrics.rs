@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use apns_gateway::check;
 use apns_gateway::config::AdminConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -45,6 +47,7 @@ const WATCH: &str = "
 | `apns_gateway_upstream_in_flight` is at `apns_gateway_upstream_streams_max` | the upstream's limit on streams is what bounds the rate |
 | `apns_gateway_store_full == 1` | backends are not read until deliveries have made room |
 | `apns_gateway_gateway_faults_total` or `apns_gateway_surprises_total` grows | somebody must look: at the dead letters, at `quiet_period` |
+| `apns_gateway_upstream_certificate_not_after_timestamp_seconds - time() < 30 * 86400`, or `apns_gateway_listen_certificate_not_after_timestamp_seconds - time() < 30 * 86400` | a certificate ends within thirty days, and the app is on hold then, or backends that look go away: [renew it](bridge.md#renewing-certificates); the log warns once a day |
 | `apns_gateway_dead_letters_dropped_total` grows | what was refused is forgotten unseen |
 | `apns_gateway_verdicts_total{verdict=\"again\"}` outgrows `{verdict=\"delivered\"}` | upstream is out of order, or wants less |
 ";
@@ -225,4 +228,52 @@ async fn streams_in_use_and_streams_there_may_be_are_seen_over_http2() {
     drop(peer);
     comes_to(&bench, "upstream_connections_open", &[], 0.0).await;
     comes_to(&bench, "upstream_streams_max", &[], 0.0).await;
+}
+
+#[tokio::test]
+async fn the_ends_of_certificates_are_seen_and_a_new_one_is_seen_once_it_is_read() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let mut bench = observed(Kind::Http2).await;
+    let now = UNIX_EPOCH + Duration::from_secs(UNIX_EPOCH.elapsed().unwrap().as_secs());
+    let (soon, late) = (now + 3 * DAY / 2, now + 300 * DAY);
+    let upstream = |end| bench.authority.push_valid(TOPIC, Validity::Until(end));
+    let (ours, theirs) = (upstream(soon), upstream(late));
+    let listen = bench
+        .authority
+        .server_called(&["127.0.0.1"], Validity::Until(soon));
+    let path = bench.folder.path().join("push.pem");
+    private(&path, &ours);
+    private(&bench.config.listen.certificate, &listen);
+    let warnings = check(&bench.config).unwrap();
+    for warning in &warnings {
+        assert!(
+            warning.contains("ends in 1 day: put a new one"),
+            "{warning}"
+        );
+    }
+    assert!(
+        warnings[0].starts_with("listen.certificate: "),
+        "{warnings:?}"
+    );
+    assert!(
+        warnings[1].contains(": app.upstream.certificate: "),
+        "{warnings:?}"
+    );
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    bench.run().await;
+    let seconds = |end: SystemTime| end.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    let name = "upstream_certificate_not_after_timestamp_seconds";
+    comes_to(&bench, name, &[], seconds(soon)).await;
+    let of_listeners = scraped(&bench)
+        .await
+        .into_iter()
+        .flat_map(|family| family.samples);
+    let of_listeners = of_listeners.filter(|sample| {
+        sample.name == "apns_gateway_listen_certificate_not_after_timestamp_seconds"
+    });
+    let ends: Vec<_> = of_listeners.map(|sample| sample.value.to_bits()).collect();
+    assert_eq!(ends, [seconds(soon).to_bits()]);
+    private(&path, &theirs);
+    bench.gateway().reload(&bench.config).await.unwrap();
+    comes_to(&bench, name, &[], seconds(late)).await;
 }

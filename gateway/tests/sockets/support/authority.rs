@@ -1,5 +1,7 @@
 //! Certificates, minted anew for every test.
 
+use std::time::SystemTime;
+
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
@@ -12,12 +14,16 @@ pub(crate) enum Validity {
     Long,
     /// Until some time ago.
     Ended,
+    /// Until then.
+    Until(SystemTime),
 }
 
 impl Validity {
     fn limit(self, params: &mut CertificateParams) {
-        if let Self::Ended = self {
-            params.not_after = date_time_ymd(2021, 3, 31);
+        match self {
+            Self::Long => {}
+            Self::Ended => params.not_after = date_time_ymd(2021, 3, 31),
+            Self::Until(end) => params.not_after = end.into(),
         }
     }
 }
