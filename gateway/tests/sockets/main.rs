@@ -9,6 +9,8 @@ mod connections;
 mod fairness;
 mod feedback;
 mod flush;
+#[path = "../made/mod.rs"]
+mod made;
 mod metrics;
 mod reload;
 mod replay;

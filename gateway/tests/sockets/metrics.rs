@@ -10,10 +10,9 @@ use apns_gateway::config::AdminConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::made;
 use crate::support::exposition::{Family, families};
 use crate::support::*;
-
-const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
 
 const INTRODUCTION: &str = "\
 # Metrics
@@ -137,17 +136,10 @@ async fn docs_metrics_md_lists_every_metric_with_its_type_labels_and_unit() {
     let mut bench = observed(Kind::Binary).await;
     bench.run().await;
     let page = page(&scraped(&bench).await);
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(PATH, &page).unwrap();
-    }
-    let shown = std::fs::read_to_string(PATH).unwrap_or_default();
-    let differs = page
-        .lines()
-        .zip(shown.lines().chain(std::iter::repeat("")))
-        .find(|(made, shown)| made != shown);
-    assert!(
-        page == shown,
-        "docs/metrics.md differs from /metrics, first in (made, shown)\n{differs:#?}\nrun `UPDATE=1 cargo test -p apns-gateway --test sockets metrics`"
+    made::compare(
+        "metrics.md",
+        &page,
+        "-p apns-gateway --test sockets metrics",
     );
     // What is said to be watched is there to be watched.
     for name in WATCH.split('`').skip(1).step_by(2) {

@@ -1,14 +1,13 @@
 //! `docs/verdicts.md`, made from the tables.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use apns_gateway::verdict::{
     Answer, Auth, Class, ErrorCode, Fault, GoAway, Outcome, Place, Reason, Retry, Verdict, When,
 };
 use apns_proto::Status;
 
-const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/verdicts.md");
+use crate::made;
 
 const INTRODUCTION: &str = "\
 # Verdicts
@@ -224,16 +223,5 @@ fn page() -> String {
 #[test]
 fn docs_verdicts_md_shows_the_tables() {
     let page = page();
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(PATH, &page).unwrap();
-    }
-    let shown = std::fs::read_to_string(Path::new(PATH)).unwrap_or_default();
-    let differs = page
-        .lines()
-        .zip(shown.lines().chain(std::iter::repeat("")))
-        .find(|(made, shown)| made != shown);
-    assert!(
-        page == shown,
-        "docs/verdicts.md differs from the tables, first in (made, shown)\n{differs:#?}\nrun `UPDATE=1 cargo test -p apns-gateway --test verdicts`"
-    );
+    made::compare("verdicts.md", &page, "-p apns-gateway --test verdicts");
 }
