@@ -54,9 +54,9 @@ impl VirtualPhone {
         let Some(connection) = self.line(now, world)? else {
             return Ok(false);
         };
-        let messages = self.phone.take_messages();
-        let spoke = !messages.is_empty();
-        for message in messages {
+        let mut spoke = false;
+        while let Some(message) = self.phone.next_message() {
+            spoke = true;
             if world.receive(now, connection, message).is_err() {
                 break; // The world has hung up; its outbox says so.
             }

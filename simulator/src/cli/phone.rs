@@ -278,7 +278,7 @@ fn text_line(phone: &str, event: &PhoneEvent) -> String {
             let lines: Vec<&str> = [&note.alert.title, &note.alert.subtitle, &note.alert.body]
                 .into_iter()
                 .flatten()
-                .map(String::as_str)
+                .map(AsRef::as_ref)
                 .collect();
             format!("{phone}: {}: shows {:?}", note.topic, lines.join(" — "))
         }

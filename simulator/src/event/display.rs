@@ -44,12 +44,12 @@ impl fmt::Display for Request {
                     write!(f, ", identifier {identifier}")?;
                 }
             }
-            Sent::Post { id, push_type, .. } => {
+            Sent::Post(post) => {
                 write!(f, "HTTP/2 ")?;
-                if let Some(push_type) = push_type {
+                if let Some(push_type) = post.push_type {
                     write!(f, "{push_type} ")?;
                 }
-                write!(f, "push for {topic} in {environment}, apns-id {id}")?;
+                write!(f, "push for {topic} in {environment}, apns-id {}", post.id)?;
             }
             Sent::File { .. } => write!(f, "an .apns file for {topic} in {environment}")?,
         }

@@ -76,20 +76,7 @@ pub enum Sent {
         frame: Bytes,
     },
     /// Today's HTTP/2.
-    Post {
-        /// What the provider calls it, or APNs where it did not say.
-        id: ApnsId,
-        /// What it is meant to do, if it says so.
-        push_type: Option<PushType>,
-        /// The name under which a later one replaces it.
-        collapse_id: Option<Arc<str>>,
-        /// Until when it may be stored, if it says so.
-        expiry: Option<Expiry>,
-        /// How urgent it is; none where the request was refused before that was read.
-        priority: Option<Priority>,
-        /// The body, or as much of it as was read.
-        body: Bytes,
-    },
+    Post(Box<Post>),
     /// Neither: an `.apns` file that was handed in.
     File {
         /// The payload in it.
@@ -99,13 +86,30 @@ pub enum Sent {
     },
 }
 
+/// A request over HTTP/2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Post {
+    /// What the provider calls it, or APNs where it did not say.
+    pub id: ApnsId,
+    /// What it is meant to do, if it says so.
+    pub push_type: Option<PushType>,
+    /// The name under which a later one replaces it.
+    pub collapse_id: Option<Arc<str>>,
+    /// Until when it may be stored, if it says so.
+    pub expiry: Option<Expiry>,
+    /// How urgent it is; none where the request was refused before that was read.
+    pub priority: Option<Priority>,
+    /// The body, or as much of it as was read.
+    pub body: Bytes,
+}
+
 impl Sent {
     /// The bytes in which it came: the frame, the body, or the payload of the file.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {
         match self {
             Self::Frame { frame, .. } => frame,
-            Self::Post { body, .. } => body,
+            Self::Post(post) => &post.body,
             Self::File { payload, .. } => payload,
         }
     }
@@ -115,7 +119,7 @@ impl Sent {
     pub const fn identifier(&self) -> Option<Identifier> {
         match self {
             Self::Frame { identifier, .. } => *identifier,
-            Self::Post { .. } | Self::File { .. } => None,
+            Self::Post(_) | Self::File { .. } => None,
         }
     }
 }
@@ -222,7 +226,7 @@ pub enum What {
         /// The connection, counted on its face; 0 in a handshake.
         connection: u64,
         /// What had come, where it is about a notification. One that is taken all the same has an event of its own.
-        request: Option<Request>,
+        request: Option<Box<Request>>,
     },
     /// Bytes behind a refused notification were thrown away [P-40].
     Discarded {
@@ -453,16 +457,14 @@ impl Events {
 
 impl What {
     fn frame_len(&self) -> usize {
-        match self {
+        let request = match self {
             Self::Accepted { request, .. }
             | Self::Refused { request, .. }
-            | Self::Rejected { request, .. }
-            | Self::Injected {
-                request: Some(request),
-                ..
-            } => request.sent.bytes().len(),
-            _ => 0,
-        }
+            | Self::Rejected { request, .. } => Some(request),
+            Self::Injected { request, .. } => request.as_deref(),
+            _ => None,
+        };
+        request.map_or(0, |request| request.sent.bytes().len())
     }
 }
 

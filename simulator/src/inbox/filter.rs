@@ -162,7 +162,7 @@ impl Filter {
         found.equal("environment", self.environment, Some(request.environment));
         let identifier = request.sent.identifier().map(Identifier::to_u32);
         let apns_id = match &request.sent {
-            Sent::Post { id, .. } => Some(id),
+            Sent::Post(post) => Some(&post.id),
             Sent::Frame { .. } | Sent::File { .. } => None,
         };
         found.equal("identifier", self.identifier, identifier);

@@ -59,7 +59,7 @@ impl Push {
     pub const fn face(&self) -> Face {
         match self.request.sent {
             Sent::Frame { .. } => Face::Binary,
-            Sent::Post { .. } => Face::Http2,
+            Sent::Post(_) => Face::Http2,
             Sent::File { .. } => Face::Rest,
         }
     }
@@ -194,7 +194,7 @@ impl Inbox {
                 ..
             } => {
                 if let Some(fate) = Fate::injected(fault, &action, &request) {
-                    self.arrived(seq, at, request, None, fate);
+                    self.arrived(seq, at, *request, None, fate);
                 }
             }
             What::Delivered { push, .. } => self.settle(push, at, Fate::Delivered),
@@ -253,12 +253,7 @@ impl Inbox {
 fn contents(request: &Request) -> (Bytes, Option<Expiry>, Option<Priority>) {
     let frame = match &request.sent {
         Sent::Frame { frame, .. } => frame,
-        Sent::Post {
-            expiry,
-            priority,
-            body,
-            ..
-        } => return (body.clone(), *expiry, *priority),
+        Sent::Post(post) => return (post.body.clone(), post.expiry, post.priority),
         Sent::File { payload, priority } => return (payload.clone(), None, Some(*priority)),
     };
     // What was over its certificate's limit is shown all the same.

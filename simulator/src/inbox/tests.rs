@@ -218,7 +218,7 @@ fn a_push_that_a_fault_decided_has_an_outcome_and_the_name_of_the_fault() {
             face: Some(faults::Face::Binary),
             topic: MAIL.into(),
             connection: 1,
-            request: Some(request(MAIL, 0xa1, "{}")),
+            request: Some(Box::new(request(MAIL, 0xa1, "{}"))),
         }]);
         let got = inbox.push(1).map(|push| {
             assert_eq!(push.fault(), Some("bad day"));

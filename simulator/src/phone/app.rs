@@ -184,6 +184,11 @@ impl App {
         &self.bundle.name
     }
 
+    /// The same, to be kept.
+    pub(super) fn shared_name(&self) -> Arc<str> {
+        self.bundle.name.clone()
+    }
+
     /// Whether it is signed with the `aps-environment` entitlement.
     #[must_use]
     pub fn is_entitled(&self) -> bool {

@@ -1,12 +1,13 @@
 //! Reading JSON as iOS does: a value of the wrong type counts as absent and spoils nothing around it; of a key that is there twice the last counts.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// What a value of any JSON type is read as: the default, unless it is of a type that says otherwise.
-pub(super) trait Value: Default {
+pub(super) trait Value<'de>: Default {
     fn boolean(_: bool) -> Self {
         Self::default()
     }
@@ -16,16 +17,16 @@ pub(super) trait Value: Default {
         Self::default()
     }
 
-    fn text(_: &str) -> Self {
+    fn text(_: Cow<'de, str>) -> Self {
         Self::default()
     }
 
-    fn array<'de, S: SeqAccess<'de>>(mut elements: S) -> Result<Self, S::Error> {
+    fn array<S: SeqAccess<'de>>(mut elements: S) -> Result<Self, S::Error> {
         while elements.next_element::<Lenient<()>>()?.is_some() {}
         Ok(Self::default())
     }
 
-    fn object<'de, M: MapAccess<'de>>(mut members: M) -> Result<Self, M::Error> {
+    fn object<M: MapAccess<'de>>(mut members: M) -> Result<Self, M::Error> {
         while members.next_key::<Lenient<()>>()?.is_some() {
             pass_over(&mut members)?;
         }
@@ -34,10 +35,10 @@ pub(super) trait Value: Default {
 }
 
 /// Nobody is interested; it must be JSON all the same.
-impl Value for () {}
+impl Value<'_> for () {}
 
 /// What stands behind the key that was read last.
-pub(super) fn value<'de, T: Value, M: MapAccess<'de>>(members: &mut M) -> Result<T, M::Error> {
+pub(super) fn value<'de, T: Value<'de>, M: MapAccess<'de>>(members: &mut M) -> Result<T, M::Error> {
     members.next_value().map(|Lenient(value)| value)
 }
 
@@ -49,7 +50,7 @@ pub(super) fn pass_over<'de, M: MapAccess<'de>>(members: &mut M) -> Result<(), M
 /// Any JSON value, as a `T`.
 pub(super) struct Lenient<T>(pub(super) T);
 
-impl<'de, T: Value> Deserialize<'de> for Lenient<T> {
+impl<'de, T: Value<'de>> Deserialize<'de> for Lenient<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Any(PhantomData)).map(Self)
     }
@@ -57,7 +58,7 @@ impl<'de, T: Value> Deserialize<'de> for Lenient<T> {
 
 struct Any<T>(PhantomData<T>);
 
-impl<'de, T: Value> Visitor<'de> for Any<T> {
+impl<'de, T: Value<'de>> Visitor<'de> for Any<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,8 +85,12 @@ impl<'de, T: Value> Visitor<'de> for Any<T> {
         Ok(T::default())
     }
 
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<T, E> {
+        Ok(T::text(Cow::Borrowed(value)))
+    }
+
     fn visit_str<E>(self, value: &str) -> Result<T, E> {
-        Ok(T::text(value))
+        Ok(T::text(Cow::Owned(value.to_owned())))
     }
 
     fn visit_seq<S: SeqAccess<'de>>(self, elements: S) -> Result<T, S::Error> {

@@ -176,7 +176,7 @@ impl Phone {
             .ok_or(ActionError::NotInstalled)?;
         self.apps.remove(at);
         if let Some(memory) = &mut self.memory {
-            memory.screen.forget_app(topic);
+            memory.forget_notes(topic);
         }
         self.filter_changed();
         self.note_wish();
@@ -243,13 +243,15 @@ impl Phone {
     /// When the note is not there any more.
     pub fn open(&mut self, note: u64) -> Result<(), ActionError> {
         let memory = self.memory.as_mut().ok_or(ActionError::NoSuchNote)?;
-        let (note, payload) = memory.screen.take(note).ok_or(ActionError::NoSuchNote)?;
+        let noted = memory.take_note(note).ok_or(ActionError::NoSuchNote)?;
+        let (topic, payload) = (noted.topic.clone(), noted.payload.clone());
+        let topic = topic.ok_or(ActionError::NotInstalled)?;
         let launched = self
-            .app(&note.topic)
+            .app(&topic)
             .is_some_and(|app| app.state == AppState::NotRunning);
-        self.set_state(&note.topic, AppState::Foreground)?;
+        self.set_state(&topic, AppState::Foreground)?;
         self.events.push(PhoneEvent::Opened {
-            topic: note.topic,
+            topic,
             payload,
             launched,
         });
@@ -299,35 +301,42 @@ impl Phone {
 
     /// What is to be written now, in this order.
     pub fn take_messages(&mut self) -> Vec<Message> {
-        let mut out = self.take_acks();
-        match self.link {
-            Link::Down | Link::Connecting { hello: false } => {}
-            Link::Connecting { hello: true } => {
-                self.link = Link::Connecting { hello: false };
-                out.push(Message::Connect {
-                    token: self.base.clone(),
-                    state: 1,
-                });
-            }
-            Link::Up { filter, keepalive } => {
-                if let Some(base) = self.base.clone() {
-                    self.ask_for(&base, filter, &mut out);
+        let mut messages = self.take_acks();
+        messages.extend(std::iter::from_fn(|| self.next_message()));
+        messages
+    }
+
+    /// The next of those.
+    pub(crate) fn next_message(&mut self) -> Option<Message> {
+        if let Some(memory) = &mut self.memory
+            && let Some(ack) = memory.next_ack()
+        {
+            return Some(ack.into());
+        }
+        match &mut self.link {
+            Link::Down => None,
+            Link::Connecting { hello } => std::mem::take(hello).then(|| Message::Connect {
+                token: self.base.clone(),
+                state: 1,
+            }),
+            Link::Up { filter, .. } => {
+                if let Some(base) = &self.base {
+                    if std::mem::take(filter) {
+                        return Some(self.filter_topics(base.clone()));
+                    }
+                    let asking = |app: &&mut App| app.ask && app.bundle.entitled;
+                    if let Some(app) = self.apps.iter_mut().find(asking) {
+                        app.ask = false;
+                        return Some(Message::ScopedToken {
+                            base: base.clone(),
+                            topic: app.bundle.hash,
+                            app: Bytes::copy_from_slice(app.topic().as_bytes()),
+                        });
+                    }
                 }
-                let unanswered = keepalive != Keepalive::Quiet;
-                if keepalive == Keepalive::Due {
-                    out.push(Message::KeepAlive);
-                }
-                self.link = Link::Up {
-                    filter: false,
-                    keepalive: if unanswered {
-                        Keepalive::Unanswered
-                    } else {
-                        Keepalive::Quiet
-                    },
-                };
+                self.keeps_alive()
             }
         }
-        out
     }
 
     /// What happened since the last call, oldest first.
@@ -386,19 +395,19 @@ impl Phone {
 
     /// The notes on its lock screen.
     #[must_use]
-    pub fn lock_screen(&self) -> &LockScreen {
-        &self.memory().screen
+    pub const fn lock_screen(&self) -> LockScreen<'_> {
+        LockScreen { phone: self }
     }
 
     /// What it received, oldest first; the last [`HISTORY_MAX`].
     pub fn history(&self) -> impl DoubleEndedIterator<Item = &Received> + ExactSizeIterator {
-        self.memory().history.iter()
+        self.memory().history()
     }
 
     /// How many notifications it ever received and acknowledged, those sent twice counted once.
     #[must_use]
     pub fn received_count(&self) -> u64 {
-        self.memory().received
+        self.memory().received()
     }
 
     /// The phone and its lock screen as a picture for a terminal, `width` cells wide (28 to 80).
@@ -436,8 +445,9 @@ impl Phone {
     }
 
     fn take_acks(&mut self) -> Vec<Message> {
-        let memory = self.memory.as_mut();
-        memory.map_or_else(Vec::new, |memory| std::mem::take(&mut memory.acks))
+        let acks = self.memory.as_mut().map(|memory| memory.take_acks());
+        let acks = acks.into_iter().flatten();
+        acks.map(Message::from).collect()
     }
 
     fn app_mut(&mut self, topic: &str) -> Result<&mut App, ActionError> {
@@ -447,31 +457,29 @@ impl Phone {
             .ok_or(ActionError::NotInstalled)
     }
 
-    /// The topics, where they changed, and a request for each app that waits for its token.
-    fn ask_for(&mut self, base: &Token, filter: bool, out: &mut Vec<Message>) {
-        if filter {
-            let topics = |ignored: bool| -> Vec<TopicHash> {
-                self.apps
-                    .iter()
-                    .filter(|app| app.is_push_app() && app.settings.allowed != ignored)
-                    .map(|app| app.bundle.hash)
-                    .collect()
-            };
-            out.push(Message::FilterTopics {
-                token: base.clone(),
-                enabled: topics(false),
-                ignored: topics(true),
-            });
+    fn filter_topics(&self, token: Token) -> Message {
+        let topics = |ignored: bool| -> Vec<TopicHash> {
+            self.apps
+                .iter()
+                .filter(|app| app.is_push_app() && app.settings.allowed != ignored)
+                .map(|app| app.bundle.hash)
+                .collect()
+        };
+        Message::FilterTopics {
+            token,
+            enabled: topics(false),
+            ignored: topics(true),
         }
-        let asking = |app: &&mut App| app.ask && app.bundle.entitled;
-        for app in self.apps.iter_mut().filter(asking) {
-            app.ask = false;
-            out.push(Message::ScopedToken {
-                base: base.clone(),
-                topic: app.bundle.hash,
-                app: Bytes::copy_from_slice(app.topic().as_bytes()),
-            });
-        }
+    }
+
+    fn keeps_alive(&mut self) -> Option<Message> {
+        let Link::Up { keepalive, .. } = &mut self.link else {
+            return None;
+        };
+        (*keepalive == Keepalive::Due).then(|| {
+            *keepalive = Keepalive::Unanswered;
+            Message::KeepAlive
+        })
     }
 
     fn filter_changed(&mut self) {

@@ -1,5 +1,6 @@
 //! What a phone reads in a payload: `aps` with its alert, badge and sound, or a device management wake-up.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::Deserialize;
@@ -7,37 +8,50 @@ use serde::de::{MapAccess, SeqAccess};
 
 use super::lenient::{Lenient, Value, pass_over, value};
 
-/// A payload as a phone understands it.
+/// A payload as a phone understands it. What is written without escapes is not copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Payload {
+pub enum Payload<'a> {
     /// For an app: it has an `aps` dictionary.
-    App(Aps),
+    App(Aps<'a>),
     /// `{"mdm": "…"}`: wakes the phone's device management; there is no `aps` and nothing to show.
     DeviceManagement,
 }
 
 /// The `aps` dictionary. What it does not say is `None`; keys this phone does not know are passed over.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Aps {
+pub struct Aps<'a> {
     /// What to show.
-    pub alert: Option<Alert>,
+    pub alert: Option<Alert<'a>>,
     /// The number on the app's icon. 0 clears it, absent leaves it unchanged.
     pub badge: Option<u32>,
     /// The sound to play.
-    pub sound: Option<String>,
+    pub sound: Option<Cow<'a, str>>,
     /// `content-available`: wakes the app in the background.
     pub content_available: bool,
 }
 
 /// The text of an alert, with localised strings put together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Alert {
+pub struct Alert<'a> {
     /// The bold first line.
-    pub title: Option<String>,
+    pub title: Option<Cow<'a, str>>,
     /// The line under it.
-    pub subtitle: Option<String>,
+    pub subtitle: Option<Cow<'a, str>>,
     /// The message.
-    pub body: Option<String>,
+    pub body: Option<Cow<'a, str>>,
+}
+
+impl Alert<'_> {
+    /// The same, for whoever outlives the payload.
+    #[must_use]
+    pub fn into_owned(self) -> Alert<'static> {
+        let owned = |line: Option<Cow<'_, str>>| line.map(|line| line.into_owned().into());
+        Alert {
+            title: owned(self.title),
+            subtitle: owned(self.subtitle),
+            body: owned(self.body),
+        }
+    }
 }
 
 /// Why a payload cannot be shown anywhere.
@@ -54,14 +68,14 @@ pub enum Unreadable {
     NoAps,
 }
 
-impl Payload {
+impl<'a> Payload<'a> {
     /// Reads the JSON of a notification.
     ///
     /// # Errors
     ///
     /// When a phone could do nothing with it: no JSON object, or one without an `aps` dictionary. APNs itself takes such a payload, since it never
     /// looks inside.
-    pub fn parse(json: &[u8]) -> Result<Self, Unreadable> {
+    pub fn parse(json: &'a [u8]) -> Result<Self, Unreadable> {
         let json = str::from_utf8(json).map_err(|error| Unreadable::NotJson(error.to_string()))?;
         let Lenient(root) =
             serde_json::from_str(json).map_err(|error| Unreadable::NotJson(error.to_string()))?;
@@ -82,18 +96,18 @@ impl Payload {
 
 /// The whole payload.
 #[derive(Default)]
-enum Root {
+enum Root<'a> {
     #[default]
     Other,
     Object {
         /// What `aps` is, if it is there; `Some(None)` where that is no dictionary.
-        aps: Option<Option<Aps>>,
+        aps: Option<Option<Aps<'a>>>,
         mdm: bool,
     },
 }
 
-impl Value for Root {
-    fn object<'de, M: MapAccess<'de>>(mut members: M) -> Result<Self, M::Error> {
+impl<'de> Value<'de> for Root<'de> {
+    fn object<M: MapAccess<'de>>(mut members: M) -> Result<Self, M::Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "lowercase")]
         enum Member {
@@ -114,8 +128,8 @@ impl Value for Root {
     }
 }
 
-impl Value for Option<Aps> {
-    fn object<'de, M: MapAccess<'de>>(mut members: M) -> Result<Self, M::Error> {
+impl<'de> Value<'de> for Option<Aps<'de>> {
+    fn object<M: MapAccess<'de>>(mut members: M) -> Result<Self, M::Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "kebab-case")]
         enum Member {
@@ -141,16 +155,16 @@ impl Value for Option<Aps> {
 }
 
 /// `None` when there is no text in it.
-impl Value for Option<Alert> {
-    fn text(body: &str) -> Self {
-        let body = text(Some(body.to_owned()))?;
+impl<'de> Value<'de> for Option<Alert<'de>> {
+    fn text(body: Cow<'de, str>) -> Self {
+        let body = text(Some(body))?;
         Some(Alert {
             body: Some(body),
             ..Alert::default()
         })
     }
 
-    fn object<'de, M: MapAccess<'de>>(mut members: M) -> Result<Self, M::Error> {
+    fn object<M: MapAccess<'de>>(mut members: M) -> Result<Self, M::Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "kebab-case")]
         enum Member {
@@ -166,7 +180,8 @@ impl Value for Option<Alert> {
             #[serde(other)]
             Other,
         }
-        let (mut title, mut subtitle, mut body): (Line, Line, Line) = Default::default();
+        let (mut title, mut subtitle, mut body): (Line<'_>, Line<'_>, Line<'_>) =
+            Default::default();
         while let Some(member) = members.next_key()? {
             match member {
                 Member::Title => title.plain = value(&mut members)?,
@@ -192,21 +207,21 @@ impl Value for Option<Alert> {
 
 /// What an alert says about one of its lines.
 #[derive(Default)]
-struct Line {
-    plain: Option<String>,
-    key: Option<String>,
+struct Line<'a> {
+    plain: Option<Cow<'a, str>>,
+    key: Option<Cow<'a, str>>,
     arguments: Vec<String>,
 }
 
-impl Line {
+impl<'a> Line<'a> {
     /// The plain text, or where there is none, a localised string.
-    fn text(self) -> Option<String> {
-        text(self.plain).or_else(|| text(Some(localised(&self.key?, &self.arguments))))
+    fn text(self) -> Option<Cow<'a, str>> {
+        text(self.plain).or_else(|| text(Some(localised(&self.key?, &self.arguments).into())))
     }
 }
 
 /// A badge; one that is a string or negative is passed over, as iOS does.
-impl Value for Option<u32> {
+impl Value<'_> for Option<u32> {
     fn number(number: u64) -> Self {
         number.try_into().ok()
     }
@@ -214,14 +229,14 @@ impl Value for Option<u32> {
 
 /// A sound's file name; the dictionary form carries it as `name`.
 #[derive(Default)]
-struct Sound(Option<String>);
+struct Sound<'a>(Option<Cow<'a, str>>);
 
-impl Value for Sound {
-    fn text(name: &str) -> Self {
-        Self(text(Some(name.to_owned())))
+impl<'de> Value<'de> for Sound<'de> {
+    fn text(name: Cow<'de, str>) -> Self {
+        Self(text(Some(name)))
     }
 
-    fn object<'de, M: MapAccess<'de>>(mut members: M) -> Result<Self, M::Error> {
+    fn object<M: MapAccess<'de>>(mut members: M) -> Result<Self, M::Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "lowercase")]
         enum Member {
@@ -244,7 +259,7 @@ impl Value for Sound {
 #[derive(Default)]
 struct Flag(bool);
 
-impl Value for Flag {
+impl Value<'_> for Flag {
     fn number(number: u64) -> Self {
         Self(number == 1)
     }
@@ -254,15 +269,15 @@ impl Value for Flag {
     }
 }
 
-impl Value for Option<String> {
-    fn text(text: &str) -> Self {
-        Some(text.to_owned())
+impl<'de> Value<'de> for Option<Cow<'de, str>> {
+    fn text(text: Cow<'de, str>) -> Self {
+        Some(text)
     }
 }
 
 /// Arguments of a localised string, each as it is shown.
-impl Value for Vec<String> {
-    fn array<'de, S: SeqAccess<'de>>(mut elements: S) -> Result<Self, S::Error> {
+impl<'de> Value<'de> for Vec<String> {
+    fn array<S: SeqAccess<'de>>(mut elements: S) -> Result<Self, S::Error> {
         let mut arguments = Self::new();
         while let Some(argument) = elements.next_element()? {
             arguments.push(match argument {
@@ -275,7 +290,7 @@ impl Value for Vec<String> {
 }
 
 /// An empty text is none.
-fn text(text: Option<String>) -> Option<String> {
+fn text(text: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
     text.filter(|text| !text.is_empty())
 }
 
@@ -328,14 +343,14 @@ fn localised(key: &str, arguments: &[String]) -> String {
 mod tests {
     use super::*;
 
-    fn aps(json: &str) -> Aps {
+    fn aps(json: &str) -> Aps<'_> {
         match Payload::parse(json.as_bytes()) {
             Ok(Payload::App(aps)) => aps,
             other => panic!("{json} was read as {other:?}"),
         }
     }
 
-    fn body(json: &str) -> Option<String> {
+    fn body(json: &str) -> Option<Cow<'_, str>> {
         aps(json).alert.and_then(|alert| alert.body)
     }
 
@@ -374,7 +389,7 @@ mod tests {
             r#"{"x":[1,{"y":null}],"aps":{"badge":{},"sound":{"name":[]},"z":-1.5e3,"alert":{"title":7,"body":"b","loc-args":"no"}}}"#,
         );
         let alert = Alert {
-            body: Some("b".to_owned()),
+            body: Some("b".into()),
             ..Alert::default()
         };
         let expected = Aps {

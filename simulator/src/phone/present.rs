@@ -1,20 +1,22 @@
 //! What a phone does with a payload, by the app's state, the types it registered for and its user's settings. One pure function.
 
+use std::borrow::Cow;
+
 use super::app::{App, AppState, Types};
 use super::payload::{Alert, Aps};
 use crate::provider_api::PushType;
 
 /// What becomes of one notification on the phone. Several can hold at once: an alert with a sound and a badge, say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Presentation {
+pub(super) struct Presentation<'a> {
     /// The app is in the foreground: no user interface, its delegate gets the payload.
     pub(super) delegate: bool,
     /// To the lock screen.
-    pub(super) alert: Option<Alert>,
+    pub(super) alert: Option<Alert<'a>>,
     /// The new number on the icon.
     pub(super) badge: Option<u32>,
     /// To be played.
-    pub(super) sound: Option<String>,
+    pub(super) sound: Option<Cow<'a, str>>,
     /// The app is woken, or started, in the background.
     pub(super) wake: bool,
     /// Nothing of the above: why.
@@ -41,7 +43,11 @@ pub enum NotShown {
     Types,
 }
 
-pub(super) fn present(aps: Aps, push_type: Option<PushType>, app: &App) -> Presentation {
+pub(super) fn present<'a>(
+    aps: Aps<'a>,
+    push_type: Option<PushType>,
+    app: &App,
+) -> Presentation<'a> {
     if app.state == AppState::Foreground {
         return Presentation {
             delegate: true,
@@ -113,7 +119,7 @@ mod tests {
         }
     }
 
-    fn shown(json: &str, app: &App) -> Presentation {
+    fn shown<'a>(json: &'a str, app: &App) -> Presentation<'a> {
         match Payload::parse(json.as_bytes()) {
             Ok(Payload::App(aps)) => present(aps, None, app),
             other => panic!("{json} was read as {other:?}"),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::app::{Bundle, RegistrationError};
 use super::event::{Outcome, PhoneEvent, Received};
+use super::memory::Ack;
 use super::payload::Payload;
 use super::present::{NotShown, present};
 use super::screen::Note;
@@ -133,72 +134,75 @@ impl Phone {
             Status::APP_GONE
         };
         let memory = self.memory.get_or_insert_default();
-        memory.acks.push(Message::Ack {
-            token: Some(arrival.token.clone()),
+        memory.acknowledge(Ack {
+            token: arrival.token.clone(),
             id: arrival.id,
             status,
         });
         let Some(app) = app else {
-            self.happened(|| PhoneEvent::AppGone {
-                token: arrival.token.clone(),
-            });
-            self.remember(None, Outcome::AppGone, arrival);
+            let (received, _) = arrival.became(None, Outcome::AppGone);
+            let token = received.token.clone();
+            memory.remember(received);
+            self.happened(|| PhoneEvent::AppGone { token });
             return;
         };
         let topic = self.apps[app].bundle.topic.clone();
-        if memory.recent.insert(arrival.id) {
-            let outcome = self.show(app, &arrival);
-            self.remember(Some(topic), outcome, arrival);
-        } else {
+        if !memory.recent.insert(arrival.id) {
             self.happened(|| PhoneEvent::ArrivedTwice { topic });
+            return;
+        }
+        let number = memory.next_number();
+        let (outcome, noted) = self.show(app, number, &arrival);
+        let (received, collapse_id) = arrival.became(Some(topic), outcome);
+        let memory = self.memory.get_or_insert_default();
+        if noted {
+            memory.remember_noted(received, collapse_id);
+        } else {
+            memory.remember(received);
         }
     }
 
-    /// Applies the app's state and the user's settings.
-    fn show(&mut self, app: usize, arrival: &Arrival) -> Outcome {
-        let Bundle { topic, name, .. } = &*self.apps[app].bundle;
-        let (topic, name) = (topic.clone(), name.clone());
+    /// Applies the app's state and the user's settings. `true`: there is to be a note on the lock screen.
+    fn show(&mut self, app: usize, number: u64, arrival: &Arrival) -> (Outcome, bool) {
+        let bundle = self.apps[app].bundle.clone();
+        let topic = || bundle.topic.clone();
+        let payload = || arrival.payload.clone();
         let aps = match Payload::parse(&arrival.payload) {
             Ok(Payload::App(aps)) => aps,
             Ok(Payload::DeviceManagement) => {
-                self.happened(|| PhoneEvent::DeviceManagementWoken { topic });
-                return Outcome::DeviceManagement;
+                self.happened(|| PhoneEvent::DeviceManagementWoken { topic: topic() });
+                return (Outcome::DeviceManagement, false);
             }
-            Err(error) => return self.not_shown(topic, NotShown::Unreadable(error)),
+            Err(error) => return (self.not_shown(&bundle, NotShown::Unreadable(error)), false),
         };
         let presentation = present(aps, arrival.push_type, &self.apps[app]);
         if let Some(why) = presentation.nothing {
-            return self.not_shown(topic, why);
+            return (self.not_shown(&bundle, why), false);
         }
         if presentation.delegate {
             self.happened(|| PhoneEvent::HandedToDelegate {
-                topic,
-                payload: arrival.payload.clone(),
+                topic: topic(),
+                payload: payload(),
             });
-            return Outcome::HandedToDelegate;
+            return (Outcome::HandedToDelegate, false);
         }
-        let mut outcome = Outcome::WokenInBackground;
+        let (mut outcome, mut noted) = (Outcome::WokenInBackground, false);
         if let Some(alert) = presentation.alert {
-            let memory = self.memory.get_or_insert_default();
-            let note = Note {
-                number: memory.screen.next_number(),
-                at: arrival.at,
-                topic: topic.clone(),
-                app: name,
-                alert,
-            };
-            if self.watched {
-                self.events.push(PhoneEvent::Shown(note.clone()));
-            }
-            memory
-                .screen
-                .add(note, arrival.payload.clone(), arrival.collapse_id.clone());
-            outcome = Outcome::Shown;
+            self.happened(|| {
+                PhoneEvent::Shown(Note {
+                    number,
+                    at: arrival.at,
+                    topic: topic(),
+                    app: bundle.name.clone(),
+                    alert: alert.into_owned(),
+                })
+            });
+            (outcome, noted) = (Outcome::Shown, true);
         }
         if let Some(badge) = presentation.badge {
             if std::mem::replace(&mut self.apps[app].badge, badge) != badge {
                 self.happened(|| PhoneEvent::BadgeChanged {
-                    topic: topic.clone(),
+                    topic: topic(),
                     badge,
                 });
             }
@@ -206,44 +210,26 @@ impl Phone {
         }
         if let Some(sound) = presentation.sound {
             self.happened(|| PhoneEvent::SoundPlayed {
-                topic: topic.clone(),
-                sound,
+                topic: topic(),
+                sound: sound.into_owned(),
             });
             outcome = Outcome::Shown;
         }
         if presentation.wake {
             self.happened(|| PhoneEvent::WokenInBackground {
-                topic,
-                payload: arrival.payload.clone(),
+                topic: topic(),
+                payload: payload(),
             });
         }
-        outcome
+        (outcome, noted)
     }
 
-    fn not_shown(&mut self, topic: Arc<str>, why: NotShown) -> Outcome {
+    fn not_shown(&mut self, bundle: &Bundle, why: NotShown) -> Outcome {
         self.happened(|| PhoneEvent::NotShown {
-            topic,
+            topic: bundle.topic.clone(),
             why: why.clone(),
         });
         Outcome::NotShown(why)
-    }
-
-    fn remember(&mut self, topic: Option<Arc<str>>, outcome: Outcome, arrival: Arrival) {
-        let Arrival {
-            at,
-            token,
-            payload,
-            stored,
-            ..
-        } = arrival;
-        self.memory.get_or_insert_default().remember(Received {
-            at,
-            topic,
-            token,
-            payload,
-            stored,
-            outcome,
-        });
     }
 }
 
@@ -257,4 +243,19 @@ struct Arrival {
     stored: bool,
     push_type: Option<PushType>,
     collapse_id: Option<Bytes>,
+}
+
+impl Arrival {
+    /// What is remembered of it, and the name under which a later one takes its note's place.
+    fn became(self, topic: Option<Arc<str>>, outcome: Outcome) -> (Received, Option<Bytes>) {
+        let received = Received {
+            at: self.at,
+            topic,
+            token: self.token,
+            payload: self.payload,
+            stored: self.stored,
+            outcome,
+        };
+        (received, self.collapse_id)
+    }
 }

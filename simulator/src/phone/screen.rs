@@ -1,17 +1,14 @@
 //! A phone's lock screen, and its picture in plain Unicode for a terminal.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use time::OffsetDateTime;
 
-use super::cells;
-use super::payload::Alert;
+use super::event::Received;
+use super::payload::{Alert, Payload};
+use super::{App, Phone, cells};
 
-/// Notes kept; the oldest leaves when one more comes. A real lock screen forgets too.
-const NOTES_MAX: usize = 50;
 /// Notes drawn; the rest is counted underneath.
 const NOTES_DRAWN: usize = 5;
 /// Lines of message drawn per note.
@@ -22,7 +19,7 @@ const WIDTHS: std::ops::RangeInclusive<usize> = 28..=80;
 /// One notification on the lock screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// Numbers the phone's notes; the handle with which the user opens one.
+    /// Numbers what the phone received; the handle with which the user opens one.
     pub number: u64,
     /// When it arrived.
     pub at: SystemTime,
@@ -31,68 +28,38 @@ pub struct Note {
     /// The app's name.
     pub app: Arc<str>,
     /// What it says.
-    pub alert: Alert,
+    pub alert: Alert<'static>,
 }
 
-/// The notes on a phone's lock screen, oldest first.
-#[derive(Debug, Clone, Default)]
-pub struct LockScreen {
-    notes: VecDeque<Kept>,
-    next: u64,
+/// The notes on a phone's lock screen: fifty at most, the oldest leaves when one more comes. What they say is read in their payloads by whoever looks.
+#[derive(Debug, Clone, Copy)]
+pub struct LockScreen<'a> {
+    pub(super) phone: &'a Phone,
 }
 
-/// A note, and what the screen does not show of it.
-#[derive(Debug, Clone)]
-struct Kept {
-    note: Note,
-    payload: Bytes,
-    collapse_id: Option<Bytes>,
-}
-
-impl LockScreen {
+impl<'a> LockScreen<'a> {
     /// The notes, oldest first.
-    pub fn notes(&self) -> impl DoubleEndedIterator<Item = &Note> + ExactSizeIterator {
-        self.notes.iter().map(|kept| &kept.note)
+    #[must_use]
+    pub fn notes(self) -> impl DoubleEndedIterator<Item = Note> + ExactSizeIterator + use<'a> {
+        let noted = self.phone.memory().noted();
+        noted.map(move |(number, received)| self.note(number, received))
     }
 
-    /// The number of a note that is to be added.
-    pub(super) const fn next_number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
-    /// Adds a note, in place of the app's earlier one of the same collapse id [H-15].
-    pub(super) fn add(&mut self, note: Note, payload: Bytes, collapse_id: Option<Bytes>) {
-        if collapse_id.is_some() {
-            self.notes
-                .retain(|kept| kept.note.topic != note.topic || kept.collapse_id != collapse_id);
+    fn note(self, number: u64, received: &Received) -> Note {
+        // It has been read before, and an app takes its notes with it.
+        let alert = match Payload::parse(&received.payload) {
+            Ok(Payload::App(aps)) => aps.alert.unwrap_or_default(),
+            _ => Alert::default(),
+        };
+        let topic = received.topic.clone().unwrap_or_default();
+        let app = self.phone.app(&topic).map(App::shared_name);
+        Note {
+            number,
+            at: received.at,
+            app: app.unwrap_or_else(|| topic.clone()),
+            topic,
+            alert: alert.into_owned(),
         }
-        if self.notes.len() == NOTES_MAX {
-            self.notes.pop_front();
-        }
-        // Most screens show little: the first has room for itself alone.
-        if self.notes.is_empty() {
-            self.notes.reserve_exact(1);
-        }
-        self.notes.push_back(Kept {
-            note,
-            payload,
-            collapse_id,
-        });
-    }
-
-    /// Takes a note off, with its payload.
-    pub(super) fn take(&mut self, number: u64) -> Option<(Note, Bytes)> {
-        let at = self
-            .notes
-            .iter()
-            .position(|kept| kept.note.number == number)?;
-        let kept = self.notes.remove(at)?;
-        Some((kept.note, kept.payload))
-    }
-
-    pub(super) fn forget_app(&mut self, topic: &str) {
-        self.notes.retain(|kept| &*kept.note.topic != topic);
     }
 }
 
@@ -104,7 +71,7 @@ pub(super) struct Icon<'a> {
 
 /// Draws the phone, `width` cells wide. The clock shows UTC.
 pub(super) fn draw(
-    screen: &LockScreen,
+    screen: LockScreen<'_>,
     phone: &str,
     online: bool,
     icons: &[Icon<'_>],
@@ -132,16 +99,17 @@ pub(super) fn draw(
         case.inner,
     ));
     case.row("");
+    let count = screen.notes().len();
     for note in screen.notes().rev().take(NOTES_DRAWN) {
-        case.note(note, now);
+        case.note(&note, now);
     }
-    if screen.notes.len() > NOTES_DRAWN {
+    if count > NOTES_DRAWN {
         case.row(&cells::centred(
-            &format!("{} more", screen.notes.len() - NOTES_DRAWN),
+            &format!("{} more", count - NOTES_DRAWN),
             case.inner,
         ));
     }
-    if screen.notes.is_empty() {
+    if count == 0 {
         case.row(&cells::centred("no notifications", case.inner));
     }
     case.row("");

@@ -49,7 +49,7 @@ impl World {
             face: facts.face,
             topic: facts.topic.into(),
             connection: facts.connection,
-            request,
+            request: request.map(Box::new),
         };
         self.events.record(now, what);
     }

@@ -6,7 +6,7 @@ use apns_net::credentials::Environment;
 use bytes::Bytes;
 
 use super::{Content, Delivered, DeviceId, Unfound, World};
-use crate::event::{Request, Sent, What};
+use crate::event::{Post, Request, Sent, What};
 use crate::provider_api::{self, ApnsId, Push, Reason};
 
 /// What became of a push.
@@ -101,14 +101,14 @@ impl World {
             topic: request.named_topic().unwrap_or_default().into(),
             environment,
             token: None,
-            sent: Sent::Post {
+            sent: Sent::Post(Box::new(Post {
                 id,
                 push_type: None,
                 collapse_id: None,
                 expiry: None,
                 priority: None,
                 body: Bytes::copy_from_slice(&request.body),
-            },
+            })),
         };
         self.refused(now, request, reason, why);
     }
@@ -135,14 +135,14 @@ pub(super) fn posted(environment: Environment, id: ApnsId, push: &Push) -> (Requ
         topic: push.topic.clone(),
         environment,
         token: Some(push.token.clone()),
-        sent: Sent::Post {
+        sent: Sent::Post(Box::new(Post {
             id,
             push_type: push.push_type,
             collapse_id: push.collapse_id.clone(),
             expiry: push.expiry,
             priority: Some(push.priority),
             body: body.clone(),
-        },
+        })),
     };
     (request, body)
 }

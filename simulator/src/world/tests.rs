@@ -273,7 +273,7 @@ fn a_phone_that_lost_everything_gets_other_tokens_and_the_old_ones_become_feedba
     scene.online();
     assert_eq!(scene.feedback(MAIL), [(1_700_000_000, before)]);
     let shown = scene.line.phone.lock_screen().notes();
-    let bodies: Vec<_> = shown.map(|note| note.alert.body.clone().unwrap()).collect();
+    let bodies: Vec<_> = shown.map(|note| note.alert.body.unwrap()).collect();
     assert_eq!(bodies, ["for the new one"]);
 }
 

@@ -19,9 +19,9 @@ async fn a_push_is_shown_on_the_phone_its_token_names_and_on_no_other() {
         phone
             .lock_screen()
             .notes()
-            .map(|note| note.alert.body.clone())
+            .map(|note| note.alert.body)
             .collect::<Vec<_>>()
     });
-    assert_eq!(shown, [Some("hi".to_owned())]);
+    assert_eq!(shown, [Some("hi".into())]);
     assert!(received(&other).is_empty());
 }

@@ -108,8 +108,9 @@ fn apns_ids(rig: &Rig) -> BTreeMap<u32, Vec<String>> {
         let (What::Accepted { request, .. } | What::Refused { request, .. }) = event.what else {
             continue;
         };
-        if let Sent::Post { id, body, .. } = request.sent {
-            ids.entry(number(&body)).or_default().push(id.to_string());
+        if let Sent::Post(post) = request.sent {
+            let id = post.id.to_string();
+            ids.entry(number(&post.body)).or_default().push(id);
         }
     }
     ids

@@ -12,7 +12,7 @@ use apns_rig::numbered::{number, payload, tally};
 use apns_rig::phone::RigPhone;
 use apns_rig::provider::Provider;
 use apns_rig::{Knobs, Rig, Upstream, unknown_token};
-use apns_simulator::event::{Sent, What};
+use apns_simulator::event::{Post, Sent, What};
 
 const GATEWAY: &str = env!("CARGO_BIN_EXE_rig-gateway");
 
@@ -156,8 +156,9 @@ fn one_id_each(rig: &Rig, seed: u64) {
     let mut ids = BTreeMap::new();
     for event in rig.simulator.events(0, usize::MAX).events {
         if let What::Accepted { request, .. } = event.what
-            && let Sent::Post { id, body, .. } = request.sent
+            && let Sent::Post(post) = request.sent
         {
+            let Post { id, body, .. } = *post;
             let before = ids.insert(number(&body), id);
             assert!(before.is_none_or(|before| before == id), "seed {seed}");
         }

@@ -1,5 +1,7 @@
 //! Phones and what is on them, as JSON.
 
+use std::borrow::Cow;
+
 use apns_net::credentials::Environment;
 use serde::Serialize;
 use serde_json::Value;
@@ -157,15 +159,16 @@ impl AppView {
 }
 
 impl NoteView {
-    pub(super) fn of(note: &Note) -> Self {
+    pub(super) fn of(note: Note) -> Self {
+        let line = |line: Option<Cow<'_, str>>| line.map(Cow::into_owned);
         Self {
             number: note.number,
             at: time::text(note.at),
             topic: note.topic.to_string(),
             app: note.app.to_string(),
-            title: note.alert.title.clone(),
-            subtitle: note.alert.subtitle.clone(),
-            body: note.alert.body.clone(),
+            title: line(note.alert.title),
+            subtitle: line(note.alert.subtitle),
+            body: line(note.alert.body),
         }
     }
 }

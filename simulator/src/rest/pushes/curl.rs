@@ -22,13 +22,10 @@ pub(super) fn command(push: &Push) -> Option<String> {
         header("apns-topic", &push.request.topic),
     ];
     match &push.request.sent {
-        Sent::Post {
-            push_type,
-            collapse_id,
-            ..
-        } => {
+        Sent::Post(post) => {
+            let push_type = post.push_type;
             words.extend(push_type.map(|push_type| header("apns-push-type", push_type)));
-            let collapse_id = collapse_id.as_deref();
+            let collapse_id = post.collapse_id.as_deref();
             words.extend(collapse_id.map(|id| header("apns-collapse-id", id)));
         }
         Sent::Frame { .. } | Sent::File { .. } => {

@@ -118,15 +118,10 @@ impl PushView {
                 identifier: identifier.map(Identifier::to_u32),
                 ..view
             },
-            Sent::Post {
-                id,
-                push_type,
-                collapse_id,
-                ..
-            } => Self {
-                apns_id: Some(id.to_string()),
-                push_type: push_type.map(PushType::name),
-                collapse_id: collapse_id.as_deref().map(str::to_owned),
+            Sent::Post(post) => Self {
+                apns_id: Some(post.id.to_string()),
+                push_type: post.push_type.map(PushType::name),
+                collapse_id: post.collapse_id.as_deref().map(str::to_owned),
                 ..view
             },
             Sent::File { .. } => view,

@@ -47,7 +47,7 @@ fn a_push_arrives_beside_those_of_the_binary_protocol() {
     assert_eq!(scene.arrived(), ["binary", "http"]);
     let posted = scene.events().into_iter().find_map(|what| match what {
         What::Accepted { request, route } => match request.sent {
-            Sent::Post { push_type, .. } => Some((push_type, route)),
+            Sent::Post(post) => Some((post.push_type, route)),
             Sent::Frame { .. } | Sent::File { .. } => None,
         },
         _ => None,
@@ -157,7 +157,7 @@ fn a_collapse_id_replaces_what_the_lock_screen_shows_and_only_that() {
     }
     scene.pump();
     let notes = scene.line.phone.lock_screen().notes();
-    let shown: Vec<_> = notes.filter_map(|note| note.alert.body.clone()).collect();
+    let shown: Vec<_> = notes.filter_map(|note| note.alert.body).collect();
     assert_eq!(shown, ["hello", "1:1", "0:1"]);
 }
 

@@ -2,7 +2,7 @@
 
 use apns_proto::courier::{Message, Status};
 use apns_proto::feedback::Tuple;
-use apns_simulator::event::Sent;
+use apns_simulator::event::{Post, Sent};
 use bytes::BytesMut;
 use data_encoding::HEXLOWER;
 
@@ -41,17 +41,17 @@ fn framed(frame: &[u8]) -> Vec<String> {
 
 /// What APNs was sent, a line for each part.
 pub(crate) fn sent(sent: &Sent) -> Vec<String> {
-    let Sent::Post {
+    let Sent::Post(post) = sent else {
+        return framed(sent.bytes());
+    };
+    let Post {
         id,
         push_type,
         expiry,
         priority,
         body,
         ..
-    } = sent
-    else {
-        return framed(sent.bytes());
-    };
+    } = &**post;
     let said = |name: &str, value: Option<String>| value.map(|value| format!("{name:<16} {value}"));
     let headers = [
         said("apns-id", Some(id.to_string())),
