@@ -1,6 +1,6 @@
 //! Virtual phones that live beside a world: whatever concerns one of them reaches it, and its answer the world, before anybody else looks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -8,6 +8,7 @@ use apns_net::credentials::Environment;
 use slab::Slab;
 
 use crate::app_server::Registry;
+use crate::event::DeviceId;
 use crate::phone::{Bundle, Phone, PhoneEvent};
 use crate::pool::Pool;
 use crate::virtual_phone::VirtualPhone;
@@ -22,6 +23,9 @@ pub(crate) struct Phones {
     /// And by their numbers in the world; `usize::MAX` is nowhere. One that is out of service may be named still.
     places: Vec<usize>,
     bundles: Pool<Bundle>,
+    /// What they remember, oldest first: the phone, by its number in the world, and the notification, by its number on the phone.
+    remembered: VecDeque<(DeviceId, u64)>,
+    remembered_max: usize,
     backend: Backend,
 }
 
@@ -70,12 +74,14 @@ pub enum OnPhoneError {
 }
 
 impl Phones {
-    pub(crate) fn new(backend: Backend) -> Self {
+    pub(crate) fn new(backend: Backend, remembered_max: usize) -> Self {
         Self {
             phones: Slab::new(),
             named: BTreeMap::new(),
             places: Vec::new(),
             bundles: Pool::default(),
+            remembered: VecDeque::new(),
+            remembered_max,
             backend,
         }
     }
@@ -155,7 +161,7 @@ impl Phones {
         let Some(phone) = self.phones.get_mut(at) else {
             return Ok(());
         };
-        let before = phone.connection();
+        let (before, heard) = (phone.connection(), phone.phone.received_count());
         let pumped = phone.pump(now, world);
         let events = phone.phone.take_events();
         if let Some(registry) = self.backend.registry(phone.environment()) {
@@ -165,7 +171,12 @@ impl Phones {
                 }
             }
         }
-        let after = phone.connection();
+        let (after, device) = (phone.connection(), phone.device());
+        let remembers = heard + 1..=phone.phone.received_count();
+        if let Some(device) = device {
+            self.remembered
+                .extend(remembers.map(|number| (device, number)));
+        }
         if let Some(connection) = after
             && before != after
         {
@@ -175,6 +186,20 @@ impl Phones {
             }
             self.places[device] = at;
         }
+        self.forget();
         pumped
+    }
+
+    /// The oldest of what they remember makes room.
+    fn forget(&mut self) {
+        while self.remembered.len() > self.remembered_max {
+            if let Some((device, number)) = self.remembered.pop_front()
+                && let Some(&at) = self.places.get(device.index())
+                && let Some(phone) = self.phones.get_mut(at)
+                && phone.device() == Some(device)
+            {
+                phone.phone.forget(number);
+            }
+        }
     }
 }

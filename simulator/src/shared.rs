@@ -82,8 +82,8 @@ impl Shared {
             project,
             inner: Mutex::new(Inner {
                 logged: world.newest_event(),
+                phones: Phones::new(backend, world.bounds().remembered_max),
                 world,
-                phones: Phones::new(backend),
                 clock: Clock::default(),
                 couriers: FxHashMap::default(),
                 room: false,

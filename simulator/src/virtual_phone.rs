@@ -95,6 +95,11 @@ impl VirtualPhone {
         self.connection
     }
 
+    /// Its number in the world, once it has had a connection.
+    pub(crate) const fn device(&self) -> Option<DeviceId> {
+        self.device
+    }
+
     /// The environment its apps are signed for.
     pub(crate) const fn environment(&self) -> Environment {
         self.environment

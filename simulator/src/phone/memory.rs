@@ -17,16 +17,16 @@ const NOTES_MAX: usize = 50;
 /// more than this unacknowledged.
 const RUNS_MAX: usize = 16_384;
 
-/// Of a phone that has received something; most are idle, and have none. Many have received one notification, so that takes little.
+/// Of a phone that remembers something; most are idle, and have none. Many remember one notification, so that takes little.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// What is to be acknowledged.
     acks: SmallVec<[Ack; 1]>,
-    pub(super) recent: Recent,
     history: VecDeque<Kept>,
+    /// The number of the newest of them.
+    newest: u64,
     /// The numbers of those whose notes are on the lock screen, in ascending order.
     noted: SmallVec<[u64; 2]>,
-    received: u64,
 }
 
 /// The answer to a notification.
@@ -77,39 +77,42 @@ impl Memory {
         self.history.iter().map(|kept| &kept.received)
     }
 
-    /// How many notifications there ever were, those sent twice counted once.
-    pub(super) const fn received(&self) -> u64 {
-        self.received
-    }
-
-    /// The number of the one that is to be remembered next.
-    pub(super) const fn next_number(&self) -> u64 {
-        self.received + 1
-    }
-
-    pub(super) fn remember(&mut self, received: Received) {
-        self.keep(Kept {
-            received,
-            collapse_id: None,
-        });
+    /// Remembers the notification of this number, which follows on the one before.
+    pub(super) fn remember(&mut self, number: u64, received: Received) {
+        let collapse_id = None;
+        self.keep(number, received, collapse_id);
     }
 
     /// Remembers one that has a note on the lock screen, in place of its app's earlier one of the same collapse id [H-15].
-    pub(super) fn remember_noted(&mut self, received: Received, collapse_id: Option<Bytes>) {
+    pub(super) fn remember_noted(
+        &mut self,
+        number: u64,
+        received: Received,
+        collapse_id: Option<Bytes>,
+    ) {
         let collapse_id = collapse_id.map(|id| id[..].into());
         if collapse_id.is_some() {
             self.retain_notes(|kept| {
                 kept.received.topic != received.topic || kept.collapse_id != collapse_id
             });
         }
-        self.keep(Kept {
-            received,
-            collapse_id,
-        });
+        self.keep(number, received, collapse_id);
         if self.noted.len() == NOTES_MAX {
             self.noted.remove(0);
         }
-        self.noted.push(self.received);
+        self.noted.push(number);
+    }
+
+    /// Forgets the notifications up to this number.
+    pub(super) fn forget(&mut self, number: u64) {
+        while self.oldest() <= number && self.history.pop_front().is_some() {}
+        let gone = self.noted.partition_point(|noted| *noted <= number);
+        self.noted.drain(..gone);
+    }
+
+    /// Whether there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.acks.is_empty() && self.history.is_empty()
     }
 
     /// Those with a note on the lock screen, and their numbers, in ascending order.
@@ -138,25 +141,29 @@ impl Memory {
         self.noted = noted;
     }
 
-    fn keep(&mut self, kept: Kept) {
+    fn keep(&mut self, number: u64, received: Received, collapse_id: Option<Box<[u8]>>) {
         if self.history.len() == HISTORY_MAX {
-            self.history.pop_front();
-            if self.noted.first() == Some(&(self.received - HISTORY_MAX as u64 + 1)) {
-                self.noted.remove(0);
-            }
+            self.forget(self.oldest());
         }
         // Most phones receive little: the first has room for itself alone.
         if self.history.capacity() == 0 {
             self.history.reserve_exact(1);
         }
-        self.history.push_back(kept);
-        self.received += 1;
+        self.history.push_back(Kept {
+            received,
+            collapse_id,
+        });
+        self.newest = number;
     }
 
-    /// Where in the history one with a note is: the newest has the number [`received`](Self::received).
+    /// The number of the oldest notification there is.
+    fn oldest(&self) -> u64 {
+        self.newest + 1 - self.history.len() as u64
+    }
+
+    /// Where in the history one with a note is.
     fn place(&self, number: u64) -> usize {
-        let later = usize::try_from(self.received - number).unwrap_or(usize::MAX);
-        self.history.len() - 1 - later
+        usize::try_from(number - self.oldest()).unwrap_or(usize::MAX)
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) use app::Bundle;
 pub use app::{App, AppState, RegistrationError, Settings, Types};
 pub use event::{Outcome, PhoneEvent, PhoneEvents, Received};
 pub use memory::HISTORY_MAX;
-use memory::Memory;
+use memory::{Memory, Recent};
 pub use payload::{Alert, Aps, Payload, Unreadable};
 pub use present::NotShown;
 pub use screen::{LockScreen, Note};
@@ -65,7 +65,10 @@ pub struct Phone {
     wanted: bool,
     /// Somebody may want to know what its notifications do to it.
     watched: bool,
-    /// None before the first notification.
+    recent: Recent,
+    /// How many notifications it ever received, those sent twice counted once.
+    received: u64,
+    /// None while it remembers nothing.
     memory: Option<Box<Memory>>,
     events: event::Log,
 }
@@ -121,6 +124,8 @@ impl Phone {
             link: Link::Down,
             wanted: false,
             watched: true,
+            recent: Recent::default(),
+            received: 0,
             memory: None,
             events: event::Log::default(),
         }
@@ -362,6 +367,14 @@ impl Phone {
         self.watched = false;
     }
 
+    /// Forgets the notifications up to the one that was the `number`th it received.
+    pub(crate) fn forget(&mut self, number: u64) {
+        if let Some(memory) = &mut self.memory {
+            memory.forget(number);
+            self.memory.take_if(|memory| memory.is_empty());
+        }
+    }
+
     /// Holds in common with other phones what their apps have in common.
     pub(crate) fn share(&mut self, bundles: &mut Pool<Bundle>) {
         for app in &mut self.apps {
@@ -399,15 +412,15 @@ impl Phone {
         LockScreen { phone: self }
     }
 
-    /// What it received, oldest first; the last [`HISTORY_MAX`].
+    /// What it received, oldest first; the last [`HISTORY_MAX`]. Phones that live in a project remember [no more together](crate::world::Bounds::remembered_max).
     pub fn history(&self) -> impl DoubleEndedIterator<Item = &Received> + ExactSizeIterator {
         self.memory().history()
     }
 
     /// How many notifications it ever received and acknowledged, those sent twice counted once.
     #[must_use]
-    pub fn received_count(&self) -> u64 {
-        self.memory().received()
+    pub const fn received_count(&self) -> u64 {
+        self.received
     }
 
     /// The phone and its lock screen as a picture for a terminal, `width` cells wide (28 to 80).

@@ -87,9 +87,7 @@ impl Phone {
     /// Device tokens belong to a base token: with another one every app registers again.
     fn change_base(&mut self, base: Option<Token>) {
         self.base = base;
-        if let Some(memory) = &mut self.memory {
-            memory.recent.clear();
-        }
+        self.recent.clear();
         for app in &mut self.apps {
             if app.token.take().is_some() {
                 app.owed = true;
@@ -142,23 +140,25 @@ impl Phone {
         let Some(app) = app else {
             let (received, _) = arrival.became(None, Outcome::AppGone);
             let token = received.token.clone();
-            memory.remember(received);
+            self.received += 1;
+            memory.remember(self.received, received);
             self.happened(|| PhoneEvent::AppGone { token });
             return;
         };
         let topic = self.apps[app].bundle.topic.clone();
-        if !memory.recent.insert(arrival.id) {
+        if !self.recent.insert(arrival.id) {
             self.happened(|| PhoneEvent::ArrivedTwice { topic });
             return;
         }
-        let number = memory.next_number();
+        self.received += 1;
+        let number = self.received;
         let (outcome, noted) = self.show(app, number, &arrival);
         let (received, collapse_id) = arrival.became(Some(topic), outcome);
         let memory = self.memory.get_or_insert_default();
         if noted {
-            memory.remember_noted(received, collapse_id);
+            memory.remember_noted(number, received, collapse_id);
         } else {
-            memory.remember(received);
+            memory.remember(number, received);
         }
     }
 

@@ -6,7 +6,9 @@ use apns_proto::Token;
 use apns_proto::courier::{Message, Status};
 use bytes::Bytes;
 
-use super::{ActionError, AppState, NotShown, Outcome, Phone, PhoneEvent, Settings, Types};
+use super::{
+    ActionError, AppState, HISTORY_MAX, NotShown, Outcome, Phone, PhoneEvent, Settings, Types,
+};
 use crate::world::topic_hash;
 
 const MAIL: &str = "com.example.Mail";
@@ -334,6 +336,56 @@ fn opening_a_note_launches_the_app_with_its_payload_and_takes_the_note_away() {
     assert_eq!(payload, r#"{"aps":{"alert":"hi"},"mail":42}"#);
     assert_eq!(phone.app(MAIL).unwrap().state(), AppState::Foreground);
     assert_eq!(phone.open(number), Err(ActionError::NoSuchNote));
+}
+
+#[test]
+fn a_notification_that_is_forgotten_takes_its_note_with_it() {
+    let mut phone = registered();
+    let received = |phone: &mut Phone, id: u32, payload: &'static str| {
+        let mut message = notification(token(), MAIL, 0, payload);
+        if let Message::Notification { id: its, .. } = &mut message {
+            *its = id.to_be_bytes();
+        }
+        phone.receive(now(), message);
+    };
+    received(&mut phone, 1, r#"{"aps":{"alert":"the first"}}"#);
+    let last = u32::try_from(HISTORY_MAX).unwrap() + 1;
+    for id in 2..last {
+        received(&mut phone, id, r#"{"aps":{"badge":1}}"#);
+    }
+    assert_eq!(phone.lock_screen().notes().len(), 1);
+    received(&mut phone, last, r#"{"aps":{"alert":"the last"}}"#);
+    let notes: Vec<_> = phone.lock_screen().notes().collect();
+    assert_eq!(notes[0].alert.body.as_deref(), Some("the last"));
+    assert_eq!((notes.len(), notes[0].number), (1, u64::from(last)));
+    assert_eq!(phone.history().len(), HISTORY_MAX);
+    assert_eq!(phone.received_count(), u64::from(last));
+}
+
+#[test]
+fn a_note_gives_way_to_a_later_one_of_its_app_and_collapse_id_alone() {
+    let mut phone = registered();
+    for (id, collapse_id, payload) in [
+        (1, Some("score"), r#"{"aps":{"alert":"1:0"}}"#),
+        (2, Some("weather"), r#"{"aps":{"alert":"rain"}}"#),
+        (3, None, r#"{"aps":{"alert":"hello"}}"#),
+        (4, Some("score"), r#"{"aps":{"alert":"1:1"}}"#),
+    ] {
+        let mut message = notification(token(), MAIL, id, payload);
+        if let Message::Notification {
+            collapse_id: its, ..
+        } = &mut message
+        {
+            *its = collapse_id.map(|id: &str| Bytes::from_static(id.as_bytes()));
+        }
+        phone.receive(now(), message);
+    }
+    let bodies = phone
+        .lock_screen()
+        .notes()
+        .map(|note| note.alert.body.unwrap());
+    assert_eq!(bodies.collect::<Vec<_>>(), ["rain", "hello", "1:1"]);
+    assert_eq!(phone.history().len(), 4, "each has arrived");
 }
 
 #[test]

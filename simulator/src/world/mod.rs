@@ -62,6 +62,8 @@ pub struct Bounds {
     pub stored_max: usize,
     /// Notifications on their way to one phone, written or not, and not acknowledged. One more waits at the provider's face.
     pub outbox_max: usize,
+    /// Notifications that virtual phones remember, all together. The oldest leaves its phone, with its note on the lock screen.
+    pub remembered_max: usize,
     /// Feedback tuples per topic and environment. The oldest makes room.
     pub feedback_max: usize,
     /// Events remembered. The oldest makes room.
@@ -77,6 +79,7 @@ impl Default for Bounds {
             tokens_per_device_max: 200,
             stored_max: 1_000_000,
             outbox_max: 10_000,
+            remembered_max: 100_000,
             feedback_max: 1_000_000,
             events_max: 100_000,
             event_frame_bytes_max: 64 * 1024 * 1024,
@@ -488,6 +491,12 @@ impl World {
     #[must_use]
     pub fn newest_event(&self) -> u64 {
         self.events.newest()
+    }
+
+    /// How much it holds at most.
+    #[must_use]
+    pub const fn bounds(&self) -> Bounds {
+        self.bounds
     }
 
     /// How its knobs are set.

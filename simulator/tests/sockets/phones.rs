@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use apns_net::credentials::Environment;
 use apns_net::tls::Roots;
 use apns_proto::courier::Message;
 use apns_simulator::app_server::{AppServer, AppServerConfig, ProviderApp};
@@ -16,7 +17,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::support::{
-    DEADLINE, Portal, SECOND, Scene, TOPIC, alert, framed, has_received, http, received, soon,
+    DEADLINE, Portal, SECOND, Scene, TOPIC, alert, framed, happens, has_received, http, received,
+    soon,
 };
 
 async fn goes_offline(scene: &Scene) {
@@ -66,6 +68,46 @@ async fn a_phone_that_comes_back_gets_the_latest_of_what_it_missed_per_app() {
     phone.with(|phone| phone.set_airplane(false));
     has_received(&phone, &[alert(2)]).await;
     assert!(phone.with(|phone| phone.history().all(|received| received.stored)));
+}
+
+#[tokio::test]
+async fn virtual_phones_remember_so_much_together_and_the_oldest_leaves_with_its_note() {
+    let scene = Scene::set_with(|config| config.bounds.remembered_max = 3).await;
+    let phones = ["A", "B"];
+    let tokens = phones.map(|name| {
+        let project = scene.simulator.default_project();
+        project
+            .add_phone(name, TOPIC, Environment::Sandbox)
+            .unwrap()
+    });
+    let mut provider = scene.provider().await;
+    let bytes: Vec<u8> = [0, 1, 0, 0, 0]
+        .into_iter()
+        .zip(0..)
+        .flat_map(|(phone, number)| framed(number, tokens[phone].as_bytes(), &alert(number)))
+        .collect();
+    provider.write_all(&bytes).await.unwrap();
+    let mut delivered = 0;
+    happens(scene.simulator.default_project(), "all five", |what| {
+        delivered += u32::from(matches!(what, What::Delivered { .. }));
+        delivered == 5
+    })
+    .await;
+    let remembered = phones.map(|name| {
+        let look = |phone: &mut Phone| {
+            let payloads = phone.history().map(|received| received.payload.clone());
+            let notes = phone.lock_screen().notes().map(|note| note.number);
+            let (payloads, notes) = (payloads.collect::<Vec<_>>(), notes.collect::<Vec<_>>());
+            (payloads, notes, phone.received_count())
+        };
+        scene
+            .simulator
+            .default_project()
+            .on_phone(name, look)
+            .unwrap()
+    });
+    let left = vec![alert(2).into(), alert(3).into(), alert(4).into()];
+    assert_eq!(remembered, [(left, vec![2, 3, 4], 4), (vec![], vec![], 1)]);
 }
 
 #[tokio::test]

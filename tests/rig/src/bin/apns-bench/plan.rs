@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::report::Report;
 use crate::{backlog, fairness, gateway, simulator};
 
-/// How much of everything. Each figure is of a steady state: a fifth of the notifications goes before and is not counted.
+/// How much of everything. Each figure is of a steady state: a fifth of the notifications, or what fills the simulator's memory, goes before and is not counted.
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     /// What is measured; everything, if it is not said

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use apns_rig::certificates::certificates;
 use apns_rig::phone::RigPhone;
+use apns_simulator::world::Bounds;
 
 use crate::load::{Protocol, Senders, Writes};
 use crate::plan::Plan;
@@ -76,7 +77,10 @@ async fn cost(
     let address = protocol.port(subject.ports());
     let provider = &certificates().backend;
     let mut senders = Senders::connect(protocol, address, provider, connections, tokens).await?;
-    let before = notifications.div_ceil(5);
+    // Until its phones remember as much as they ever will.
+    let before = notifications
+        .div_ceil(5)
+        .max(Bounds::default().remembered_max);
     let mut cost = Cost::default();
     for numbers in [0..before, before..before + notifications] {
         let count = numbers.len();
