@@ -6,8 +6,9 @@ use apns_net::credentials::{CertificateInfo, Environment};
 use apns_net::tls::Terms;
 use apns_proto::Notification;
 
+use super::provider::request;
 use super::provider_api::posted;
-use super::{Provider, World, request};
+use super::{Provider, World};
 use crate::event::{Request, What};
 use crate::faults::{Action, Face, Facts, Faults, Injection, Moment};
 use crate::provider_api::{ApnsId, Push};

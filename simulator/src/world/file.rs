@@ -6,7 +6,8 @@ use apns_net::credentials::Environment;
 use apns_proto::{Priority, Token};
 use bytes::Bytes;
 
-use super::{Content, Delivered, World};
+use super::World;
+use super::delivery::{Content, Delivered};
 use crate::event::{Request, Sent};
 
 impl World {

@@ -5,7 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use apns_net::credentials::Environment;
 use bytes::Bytes;
 
-use super::{Content, Delivered, DeviceId, Unfound, World};
+use super::delivery::{Content, Delivered};
+use super::provider::Unfound;
+use super::{DeviceId, World};
 use crate::event::{Post, Request, Sent, What};
 use crate::provider_api::{self, ApnsId, Push, Reason};
 
