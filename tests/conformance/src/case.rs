@@ -144,6 +144,8 @@ pub enum Need {
     TopiclessCertificate,
     /// A certificate of a phone.
     DeviceCertificate,
+    /// One of a phone of another team.
+    OtherTeamDeviceCertificate,
     /// A key that signs provider tokens.
     ProviderKey,
     /// A second one, of another team.
@@ -183,6 +185,7 @@ impl Need {
             Self::OtherTopicCertificate => "--other-topic-cert FILE",
             Self::TopiclessCertificate => "--topicless-cert FILE",
             Self::DeviceCertificate => "--device-cert FILE",
+            Self::OtherTeamDeviceCertificate => "--other-team-device-cert FILE",
             Self::ProviderKey => "--p8 FILE --key-id ID --team-id ID",
             Self::OtherTeamKey => "--other-team-p8 FILE,KEY-ID,TEAM-ID",
             Self::OtherEnvironmentKey => "--other-environment-p8 FILE,KEY-ID,TEAM-ID",

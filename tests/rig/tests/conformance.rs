@@ -10,7 +10,7 @@ use apns_certs::portal::Portal;
 use apns_certs::{KeyKind, Kind, Minted, PushCertificate, Validity};
 use apns_conformance::cli::{Arguments, summary};
 use apns_conformance::suite::{Finding, Verdict};
-use apns_gateway::config::{OnReject, UpstreamConfig};
+use apns_gateway::config::{OnReject, Tls, UpstreamConfig};
 use apns_net::credentials::Environment;
 use apns_rig::certificates::{SECOND_TOPIC, TOPIC, certificates};
 use apns_rig::{Knobs, Rig, Upstream};
@@ -118,6 +118,7 @@ async fn the_simulator_is_apns_to_the_letter() {
     let revoked = all.second_backend.identity().unwrap().certificate().pin;
     simulator.world(|world, _| world.revoke(revoked));
     let other_team = simulator.project("OTHERTEAM1").unwrap();
+    let theirs_on_a_phone = all.ca.device_of_team("rig", other_team.name()).unwrap();
     let own = rig.provider_key();
     let theirs = key(&rig, &other_team, |_| {});
     let sandbox = key(&rig, simulator.default_project(), |key| {
@@ -132,6 +133,7 @@ async fn the_simulator_is_apns_to_the_letter() {
         .certificate("revoked-", &all.second_backend)
         .certificate("topicless-", &all.device)
         .certificate("device-", &all.device)
+        .certificate("other-team-device-", &theirs_on_a_phone)
         .with("--courier-port", simulator.courier().port())
         .with("--http2-port", simulator.http2().port())
         .with("--p8", own.key.display())
@@ -244,4 +246,21 @@ async fn the_gateway<'a>(rig: &'a Rig, profile: &str) -> Subject<'a> {
         .with("--only", "P-01..P-65")
         .with("--burst", 50)
         .with("--frame-timeout", 2)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_sends_no_tickets_where_it_speaks_tls_1_3() {
+    let mut rig = before_the_simulator(Upstream::Binary).await;
+    rig.config.listen.tls = Tls::Tls12And13;
+    rig.start_gateway().await;
+    Subject::new(
+        &rig,
+        "bridge",
+        rig.backend_address(),
+        rig.feedback_address(),
+    )
+    .await
+    .with("--only", "P-03,P-04")
+    .passes_but_for(&[])
+    .await;
 }

@@ -10,6 +10,7 @@ use tokio_rustls::rustls::{
 };
 
 use super::login::{Login, Roots};
+use super::tickets::Tickets;
 
 /// What a client says.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Hello<'a> {
     pub(crate) server_name: Option<&'static str>,
     /// Where the question for a certificate is written down.
     pub(crate) question: Question,
+    /// Where session tickets are counted; where there is nothing, none are asked for.
+    pub(crate) tickets: Option<Tickets>,
 }
 
 impl<'a> Hello<'a> {
@@ -33,6 +36,7 @@ impl<'a> Hello<'a> {
             protocols: &[],
             server_name: None,
             question: Question::default(),
+            tickets: None,
         }
     }
 
@@ -58,7 +62,10 @@ impl<'a> Hello<'a> {
         config.enable_sni = self.server_name.is_some();
         let protocols = self.protocols.iter();
         config.alpn_protocols = protocols.map(|it| it.as_bytes().to_vec()).collect();
-        config.resumption = Resumption::disabled();
+        config.resumption = match &self.tickets {
+            Some(tickets) => Resumption::store(Arc::new(tickets.clone())),
+            None => Resumption::disabled(),
+        };
         Ok(config)
     }
 

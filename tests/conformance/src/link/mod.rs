@@ -5,6 +5,7 @@ mod login;
 mod packet;
 mod records;
 mod stream;
+mod tickets;
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ pub(crate) use self::hello::Hello;
 pub(crate) use self::login::{Login, Roots};
 pub(crate) use self::packet::{Answer, Packet};
 use self::records::Records;
+pub(crate) use self::tickets::Tickets;
 use crate::case::Failed;
 use crate::transcript::Transcript;
 

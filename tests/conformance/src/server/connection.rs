@@ -1,13 +1,15 @@
 //! Chapter 1: the connection, and how it is cut.
 
-use tokio_rustls::rustls::version::TLS12;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
 
+use super::target::Port;
 use super::{Trial, case};
 use crate::bytes::{enhanced, framed, simple};
 use crate::case::Basis::{AppleSays, Observed, OurChoice};
 use crate::case::{Case, Failed, Need, Profile, ensure};
 use crate::clause::Clause;
-use crate::link::{Answer, Heard, Hello};
+use crate::link::{Answer, Heard, Hello, NoLink, Tickets};
+use crate::observer::Environment;
 
 /// The cases.
 pub(super) const CASES: &[Case<Trial>] = &[
@@ -99,6 +101,14 @@ pub(super) const CASES: &[Case<Trial>] = &[
         |t| Box::pin(any_server_name(t)),
     ),
     case(
+        "apple-server-name",
+        "a client that asks for the name of Apple's host for this environment is served",
+        &[Clause::of("P-04")],
+        OurChoice,
+        |t| Box::pin(apple_server_name(t)),
+    )
+    .needs(&[Need::Environment]),
+    case(
         "certificate-requested",
         "the server asks for a certificate",
         &[Clause::of("P-04"), Clause::of("P-02")],
@@ -118,6 +128,13 @@ pub(super) const CASES: &[Case<Trial>] = &[
         &[Clause::of("P-03")],
         OurChoice,
         |t| Box::pin(tls_1_2(t)),
+    ),
+    case(
+        "no-tickets-in-tls-1-3",
+        "a server that speaks TLS 1.3 sends no session tickets",
+        &[Clause::of("P-03")],
+        OurChoice,
+        |t| Box::pin(no_tickets_in_tls_1_3(t)),
     ),
     case(
         "parallel-connections",
@@ -229,8 +246,22 @@ async fn write_and_close(t: &Trial) -> Result<(), Failed> {
 }
 
 async fn any_server_name(t: &Trial) -> Result<(), Failed> {
+    asks_for(t, "push.example.com").await
+}
+
+async fn apple_server_name(t: &Trial) -> Result<(), Failed> {
+    let name = match t.target().observer.environment {
+        Some(Environment::Production) => "gateway.push.apple.com",
+        Some(Environment::Sandbox) => "gateway.sandbox.push.apple.com",
+        None => return Err(Failed::because("no --environment was given")),
+    };
+    asks_for(t, name).await
+}
+
+/// Expects a client that asks for this name to be served.
+async fn asks_for(t: &Trial, name: &'static str) -> Result<(), Failed> {
     let hello = Hello {
-        server_name: Some("push.example.com"),
+        server_name: Some(name),
         ..Hello::with(&t.target().papers.login)
     };
     let mut link = t.reach(&hello).await?;
@@ -261,6 +292,26 @@ async fn tls_1_2(t: &Trial) -> Result<(), Failed> {
     let mut link = t.reach(&hello).await?;
     link.send(&framed(7, &[], &t.payload())).await?;
     t.answered(&mut link, 2, 7).await
+}
+
+async fn no_tickets_in_tls_1_3(t: &Trial) -> Result<(), Failed> {
+    let tickets = Tickets::default();
+    let hello = Hello {
+        versions: &[&TLS13],
+        tickets: Some(tickets.clone()),
+        ..Hello::with(&t.target().papers.login)
+    };
+    let mut link = match t.connect_to(Port::Binary, &hello).await {
+        Ok(link) => link,
+        // It does not speak it.
+        Err(NoLink::Refused(_) | NoLink::Handshake(_)) => return Ok(()),
+        Err(error) => return Err(Failed(error.to_string())),
+    };
+    // They come before the first answer does.
+    link.send(&framed(7, &[], &t.payload())).await?;
+    t.answered(&mut link, 2, 7).await?;
+    let count = tickets.count();
+    ensure(count == 0, || format!("it sent {count}"))
 }
 
 async fn parallel_connections(t: &Trial) -> Result<(), Failed> {

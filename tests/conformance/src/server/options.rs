@@ -85,6 +85,12 @@ pub struct Options {
     /// Its key.
     #[arg(long, value_name = "FILE", help_heading = LOGIN)]
     pub device_key: Option<PathBuf>,
+    /// The certificate of a phone that belongs to another team than the client certificate.
+    #[arg(long, value_name = "FILE", help_heading = LOGIN)]
+    pub other_team_device_cert: Option<PathBuf>,
+    /// Its key.
+    #[arg(long, value_name = "FILE", help_heading = LOGIN)]
+    pub other_team_device_key: Option<PathBuf>,
 
     /// A key for provider tokens, the portal's AuthKey_….p8.
     #[arg(long, value_name = "FILE", requires = "key_id", requires = "team_id", help_heading = LOGIN)]

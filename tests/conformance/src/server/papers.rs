@@ -105,6 +105,11 @@ fn logins(options: &Options) -> Result<Vec<(Need, Login)>, Failure> {
             &options.device_cert,
             &options.device_key,
         ),
+        (
+            Need::OtherTeamDeviceCertificate,
+            &options.other_team_device_cert,
+            &options.other_team_device_key,
+        ),
     ];
     given
         .into_iter()

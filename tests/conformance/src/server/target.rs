@@ -289,6 +289,7 @@ impl Subject for Target {
             | Need::OtherTopicCertificate
             | Need::TopiclessCertificate
             | Need::DeviceCertificate
+            | Need::OtherTeamDeviceCertificate
             | Need::PinnedCertificate
             | Need::ProviderKey
             | Need::OtherTeamKey

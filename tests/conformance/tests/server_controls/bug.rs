@@ -23,6 +23,10 @@ pub(crate) enum Bug {
     ClosesAtOnce,
     /// grocer's server: every frame is read as a command 1.
     IgnoresCommand,
+    /// Speaks TLS 1.3, with session tickets.
+    SendsTickets,
+    /// Has a certificate for nobody who asks for a name.
+    KnowsNoName,
     /// The feedback list stays when it has been read.
     ListsAgain,
     /// The length in a tuple is little-endian.
@@ -41,6 +45,8 @@ pub(crate) enum Bug {
     SettlesWhenSent,
     /// Any base token is as good as the one that was given out.
     TakesAnyBaseToken,
+    /// A phone of another team is a phone like any other.
+    MixesTeams,
 }
 
 impl Bug {
@@ -53,7 +59,9 @@ impl Bug {
             | Self::ClearsAll
             | Self::NeverCloses
             | Self::SplitsTuples => Chapter::Feedback,
-            Self::KeepsAll | Self::SettlesWhenSent | Self::TakesAnyBaseToken => Chapter::Courier,
+            Self::KeepsAll | Self::SettlesWhenSent | Self::TakesAnyBaseToken | Self::MixesTeams => {
+                Chapter::Courier
+            }
             _ => Chapter::Notifications,
         }
     }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::server::TlsStream;
 
 use super::bug::Bug;
+use super::server::OTHER_TEAM;
 use super::world::World;
 
 const CONNECT: u8 = 0x07;
@@ -44,11 +45,12 @@ pub(crate) fn frame(command: u8, fields: &[(u8, &[u8])]) -> Vec<u8> {
 }
 
 pub(crate) async fn serve(stream: TlsStream<TcpStream>, world: &World) -> io::Result<()> {
+    let ours = is_ours(&stream) || world.bug == Some(Bug::MixesTeams);
     let (mut reader, writer) = tokio::io::split(stream);
     let (line, frames) = mpsc::channel(FRAMES_MAX);
     // Ends, and closes, when nobody has anything to say any more.
     let writing = tokio::spawn(write(writer, frames));
-    listen(&mut reader, &line, world).await;
+    listen(&mut reader, &line, ours, world).await;
     world.state().offline(&line, world.bug);
     drop(line);
     Ok(writing.await?)
@@ -64,10 +66,19 @@ async fn write(mut writer: WriteHalf<TlsStream<TcpStream>>, mut frames: mpsc::Re
     let _ = writer.shutdown().await;
 }
 
+/// Whether a phone is of the provider's team, or of none.
+fn is_ours(stream: &TlsStream<TcpStream>) -> bool {
+    let (_, tls) = stream.get_ref();
+    let certificate = &tls.peer_certificates().unwrap()[0];
+    let mut parts = certificate.windows(OTHER_TEAM.len());
+    !parts.any(|part| part == OTHER_TEAM.as_bytes())
+}
+
 /// Serves a phone until it closes or breaks the rules.
 async fn listen(
     reader: &mut ReadHalf<TlsStream<TcpStream>>,
     line: &mpsc::Sender<Vec<u8>>,
+    ours: bool,
     world: &World,
 ) {
     let mut online = false;
@@ -75,7 +86,7 @@ async fn listen(
         let answer = match command {
             CONNECT if !online => connect(&fields, world),
             FILTER_TOPICS if online => filter(&fields, world),
-            SCOPED_TOKEN if online => register(&fields, world),
+            SCOPED_TOKEN if online => register(&fields, ours, world),
             KEEP_ALIVE if online => Some(Some(frame(KEEP_ALIVE_ACK, &[]))),
             ACK if online => acknowledged(&fields, world),
             CONNECT | FILTER_TOPICS | SCOPED_TOKEN | KEEP_ALIVE | ACK => return,
@@ -161,7 +172,8 @@ fn filter(fields: &Fields, world: &World) -> Answer {
     Some(None)
 }
 
-fn register(fields: &Fields, world: &World) -> Answer {
+/// Whether the provider reaches it is for the team of its phone to say.
+fn register(fields: &Fields, ours: bool, world: &World) -> Answer {
     let (base, topic) = (field(fields, 1)?, of_len(fields, 2, 20)?);
     let app = field(fields, 3)?;
     let mut state = world.state();
@@ -171,7 +183,11 @@ fn register(fields: &Fields, world: &World) -> Answer {
     } else if hash(app) != topic {
         refused(3)
     } else {
-        let token = state.install(topic);
+        let token = if ours {
+            state.install(topic)
+        } else {
+            state.token()
+        };
         frame(SCOPED_TOKEN_ACK, &[(1, &[0]), (2, &token), (3, topic)])
     }))
 }

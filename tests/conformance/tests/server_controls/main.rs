@@ -34,6 +34,7 @@ async fn failing(bug: Option<Bug>) -> BTreeSet<String> {
     let file = |name: &str| little.folder.path().join(name).display().to_string();
     give("--good-token", "aa".repeat(32));
     give("--topic", TOPIC.to_owned());
+    give("--environment", "production".to_owned());
     give("--port", little.port.to_string());
     give("--cert", file("client.pem"));
     give("--key", file("client.key"));
@@ -53,6 +54,8 @@ async fn failing(bug: Option<Bug>) -> BTreeSet<String> {
         give("--courier-port", little.courier.to_string());
         give("--device-cert", file("device.pem"));
         give("--device-key", file("device.key"));
+        give("--other-team-device-cert", file("theirs.pem"));
+        give("--other-team-device-key", file("theirs.key"));
     }
     let summary = apns_conformance::cli::summary(Arguments::parse_from(arguments));
     let failed = summary.await.unwrap().cases;
@@ -107,6 +110,9 @@ const CONTROLS: &[(Option<Bug>, Found)] = &[
         Found::Among(&["P-33", "P-37"], &["P-31"]),
     ),
     (Some(Bug::ClosesAtOnce), Found::Exactly(&["P-41"])),
+    (Some(Bug::SendsTickets), Found::Exactly(&["P-03"])),
+    (Some(Bug::KnowsNoName), Found::Exactly(&["P-04"])),
+    (Some(Bug::MixesTeams), Found::Exactly(&["C-01"])),
     (Some(Bug::ClearsAtConnect), Found::Exactly(&["P-53"])),
     (Some(Bug::ClearsAll), Found::Exactly(&["P-53"])),
     (Some(Bug::SplitsTuples), Found::Exactly(&["P-55"])),

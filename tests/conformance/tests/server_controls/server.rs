@@ -8,8 +8,9 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::version::TLS12;
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{RootCertStore, ServerConfig, crypto::aws_lc_rs};
 use tokio_rustls::server::TlsStream;
 
@@ -22,9 +23,12 @@ pub(crate) struct Little {
     pub(crate) port: u16,
     pub(crate) feedback: u16,
     pub(crate) courier: u16,
-    /// `ca.pem`, `client.pem`, `client.key`, `device.pem`, `device.key`.
+    /// `ca.pem`, `client.pem`, `client.key`, `device.pem`, `device.key`; `theirs.pem` and `theirs.key` are a phone's of another team.
     pub(crate) folder: TempDir,
 }
+
+/// In the certificate of a phone that belongs to it.
+pub(crate) const OTHER_TEAM: &str = "OTHERTEAM1";
 
 /// What is served on a port.
 #[derive(Clone, Copy)]
@@ -39,11 +43,18 @@ impl Little {
         let folder = TempDir::new().unwrap();
         let authority = Authority::new(&folder, "ca");
         let phones = Authority::new(&folder, "device-ca");
-        authority.issue(&folder, "client", "Apple Push Services: com.example.Mail");
-        phones.issue(&folder, "device", "a phone");
+        let none = None;
+        authority.issue(
+            &folder,
+            "client",
+            "Apple Push Services: com.example.Mail",
+            none,
+        );
+        phones.issue(&folder, "device", "a phone", none);
+        phones.issue(&folder, "theirs", "a phone", Some(OTHER_TEAM));
         let world = Arc::new(World::new(bug));
-        let providers = Arc::new(authority.server(&authority));
-        let devices = Arc::new(authority.server(&phones));
+        let providers = Arc::new(authority.server(&authority, bug));
+        let devices = Arc::new(authority.server(&phones, None));
         Self {
             port: listen(Service::Notifications, &providers, &world).await,
             feedback: listen(Service::Feedback, &providers, &world).await,
@@ -86,6 +97,20 @@ async fn serve(
     }
 }
 
+/// A server's own certificate.
+#[derive(Debug)]
+struct Shown {
+    certificate: Arc<CertifiedKey>,
+    bug: Option<Bug>,
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let shown = hello.server_name().is_none() || self.bug != Some(Bug::KnowsNoName);
+        shown.then(|| Arc::clone(&self.certificate))
+    }
+}
+
 /// A CA, its certificate as a file.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -107,12 +132,17 @@ impl Authority {
     }
 
     /// Somebody's certificate and key, as files.
-    fn issue(&self, folder: &TempDir, name: &str, common_name: &str) {
+    fn issue(&self, folder: &TempDir, name: &str, common_name: &str, team: Option<&str>) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params
             .distinguished_name
             .push(DnType::CommonName, common_name);
+        if let Some(team) = team {
+            params
+                .distinguished_name
+                .push(DnType::OrganizationName, team);
+        }
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let path = |kind| folder.path().join(format!("{name}.{kind}"));
         std::fs::write(path("pem"), certificate.pem()).unwrap();
@@ -120,7 +150,7 @@ impl Authority {
     }
 
     /// A server that lets in whom `clients` has issued a certificate.
-    fn server(&self, clients: &Self) -> ServerConfig {
+    fn server(&self, clients: &Self, bug: Option<Bug>) -> ServerConfig {
         let key = KeyPair::generate().unwrap();
         let names = vec!["127.0.0.1".to_owned()];
         let own = CertificateParams::new(names)
@@ -136,11 +166,19 @@ impl Authority {
                 .build()
                 .unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let versions: &[_] = match bug {
+            Some(Bug::SendsTickets) => &[&TLS12, &TLS13],
+            _ => &[&TLS12],
+        };
+        let signing = crypto.key_provider.load_private_key(key).unwrap();
+        let shown = Shown {
+            certificate: Arc::new(CertifiedKey::new(vec![own.der().clone()], signing)),
+            bug,
+        };
         ServerConfig::builder_with_provider(crypto)
-            .with_protocol_versions(&[&TLS12])
+            .with_protocol_versions(versions)
             .unwrap()
             .with_client_cert_verifier(verifier)
-            .with_single_cert(vec![own.der().clone()], key)
-            .unwrap()
+            .with_cert_resolver(Arc::new(shown))
     }
 }

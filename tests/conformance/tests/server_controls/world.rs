@@ -130,7 +130,7 @@ impl State {
     }
 
     /// 32 bytes that were never given out.
-    fn token(&mut self) -> Vec<u8> {
+    pub(crate) fn token(&mut self) -> Vec<u8> {
         self.number().to_be_bytes().repeat(8)
     }
 

@@ -102,6 +102,7 @@ pub(super) enum Heard {
 /// A phone with a connection.
 pub(super) struct Phone<'a> {
     t: &'a Trial,
+    certificate: Need,
     link: Link,
     unread: Vec<u8>,
     pub(super) base: Vec<u8>,
@@ -112,9 +113,15 @@ pub(super) struct Phone<'a> {
 impl<'a> Phone<'a> {
     /// A connection on which nothing has been said.
     pub(super) async fn dial(t: &'a Trial) -> Result<Self, Failed> {
+        Self::dial_as(t, Need::DeviceCertificate).await
+    }
+
+    /// The same of the phone that this is the certificate of.
+    async fn dial_as(t: &'a Trial, certificate: Need) -> Result<Self, Failed> {
         Ok(Self {
             t,
-            link: link(t).await?,
+            certificate,
+            link: link(t, certificate).await?,
             unread: Vec::new(),
             base: Vec::new(),
             tokens: Vec::new(),
@@ -123,7 +130,12 @@ impl<'a> Phone<'a> {
 
     /// A phone that connects for the first time, and is given its base token.
     pub(super) async fn connect(t: &'a Trial) -> Result<Self, Failed> {
-        let mut phone = Self::dial(t).await?;
+        Self::connect_as(t, Need::DeviceCertificate).await
+    }
+
+    /// The same of the phone that this is the certificate of.
+    pub(super) async fn connect_as(t: &'a Trial, certificate: Need) -> Result<Self, Failed> {
+        let mut phone = Self::dial_as(t, certificate).await?;
         phone.say(CONNECT, &[(2, &[1])]).await?;
         phone.is_given_a_base_token().await?;
         Ok(phone)
@@ -156,7 +168,7 @@ impl<'a> Phone<'a> {
 
     /// Connects again with its base token; whether that is welcome shows in what is heard.
     pub(super) async fn redial(&mut self) -> Result<(), Failed> {
-        self.link = link(self.t).await?;
+        self.link = link(self.t, self.certificate).await?;
         self.unread.clear();
         let base = self.base.clone();
         self.say(CONNECT, &[(1, &base), (2, &[1])]).await
@@ -264,8 +276,8 @@ impl<'a> Phone<'a> {
 }
 
 /// A connection on which nothing has been said.
-async fn link(t: &Trial) -> Result<Link, Failed> {
-    let login = t.target().papers.login_of(Need::DeviceCertificate)?;
+async fn link(t: &Trial, certificate: Need) -> Result<Link, Failed> {
+    let login = t.target().papers.login_of(certificate)?;
     t.connect_to(Port::Courier, &Hello::with(login))
         .await
         .map_err(|error| Failed(error.to_string()))

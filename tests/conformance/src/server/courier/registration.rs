@@ -5,7 +5,7 @@ use super::as_phone;
 use super::phone::{FILTER_TOPICS, Phone, RECEIVED, SCOPED_TOKEN, SCOPED_TOKEN_ACK, hash};
 use crate::bytes::framed;
 use crate::case::Basis::{Observed, OurChoice};
-use crate::case::{Case, Failed, ensure};
+use crate::case::{Case, Failed, Need, ensure};
 use crate::clause::Clause;
 
 /// A topic that is no provider's.
@@ -34,6 +34,18 @@ pub(super) const CASES: &[Case<Trial>] = &[
         Observed,
         |t| Box::pin(device_token_of_its_app_alone(t)),
     ),
+    as_phone(
+        "courier-teams-apart",
+        "the device token of a phone that belongs to another team is unknown to the provider",
+        &[Clause::of("C-01"), Clause::of("P-37")],
+        OurChoice,
+        |t| Box::pin(teams_apart(t)),
+    )
+    .needs(&[
+        Need::Courier,
+        Need::DeviceCertificate,
+        Need::OtherTeamDeviceCertificate,
+    ]),
     as_phone(
         "courier-device-token-for-another-base-token",
         "a phone that names another's base token is given no device token",
@@ -87,6 +99,17 @@ async fn device_token_of_its_app_alone(t: &Trial) -> Result<(), Failed> {
     let mut phone = Phone::connect(t).await?;
     let other = phone.install(OTHER).await?;
     t.refused(&framed(7, &other, &t.payload()), 8, 7).await
+}
+
+async fn teams_apart(t: &Trial) -> Result<(), Failed> {
+    let topic = t.target().topic()?;
+    let mut theirs = Phone::connect_as(t, Need::OtherTeamDeviceCertificate).await?;
+    let token = theirs.install(topic).await?;
+    t.refused(&framed(7, &token, &t.payload()), 8, 7).await?;
+    theirs.is_served().await?;
+    // The same app on a phone of ours.
+    let (_ours, token) = Phone::with_app(t).await?;
+    t.pushes(&framed(8, &token, &t.payload())).await
 }
 
 /// Registers an app under a base token, its own where there is none, and the SHA-1 of `topic`.
