@@ -90,7 +90,7 @@ fn a_backlog_is_drained_in_order_after_a_restart_and_memory_does_not_grow_with_i
 fn the_bench_measures_how_long_a_few_wait_beside_many_of_their_own_app_and_of_another() {
     let figures = figures(&["--role", "fairness", "--backlog", "5000"]);
     let upstream = [LATENCY, LATENCY, LATENCY, "ratio", LATENCY, "ratio"];
-    has(&figures, &[upstream, upstream].concat());
+    has(&figures, &[upstream; 3].concat());
 }
 
 #[test]

@@ -25,20 +25,32 @@ const TRIES: usize = 21;
 /// Tries that go before, and are not counted.
 const TRIES_BEFORE: usize = 3;
 
+/// How long a push is on its way to an upstream that is as far as Apple's may be.
+const FAR: Duration = Duration::from_millis(50);
+
 /// How much longer they may take than beside nobody.
 const RATIO_MAX: f64 = 2.0;
 
 /// Beside so many, to each kind of upstream.
 pub(crate) async fn figures(many: usize) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
-    for upstream in [Protocol::Binary, Protocol::Http2] {
-        figures.extend(beside(upstream, many).await?);
+    for (upstream, distance) in [
+        (Protocol::Binary, Duration::ZERO),
+        (Protocol::Http2, Duration::ZERO),
+        (Protocol::Http2, FAR),
+    ] {
+        figures.extend(beside(upstream, distance, many).await?);
     }
     Ok(figures)
 }
 
-async fn beside(upstream: Protocol, many: usize) -> anyhow::Result<Vec<Figure>> {
-    let (mut busy, mut idle) = (House::start(upstream).await?, House::start(upstream).await?);
+async fn beside(
+    upstream: Protocol,
+    distance: Duration,
+    many: usize,
+) -> anyhow::Result<Vec<Figure>> {
+    let mut busy = House::start(upstream, distance).await?;
+    let mut idle = House::start(upstream, distance).await?;
     let all = certificates();
     let mut own = busy.neighbour(TOPIC, &all.second_backend).await?;
     let mut other = busy.neighbour(SECOND_TOPIC, &all.other_topic).await?;
@@ -69,7 +81,11 @@ async fn beside(upstream: Protocol, many: usize) -> anyhow::Result<Vec<Figure>> 
     sending.await??;
 
     let with_none = median(with_none);
-    let what = |whose: &str| format!("{FEW} to {}, {whose}", upstream.name());
+    let there = match distance {
+        Duration::ZERO => upstream.name().to_owned(),
+        far => format!("{} {far:?} away", upstream.name()),
+    };
+    let what = |whose: &str| format!("{FEW} to {there}, {whose}");
     let mut figures = vec![
         Figure::latency(what("beside nobody"), undisturbed),
         Figure::latency(what("the machine busy, the gateway idle"), with_none),
@@ -99,8 +115,11 @@ struct House {
 }
 
 impl House {
-    async fn start(upstream: Protocol) -> anyhow::Result<Self> {
-        let simulator = SimulatorProcess::start(Keeps::Much).await?;
+    async fn start(upstream: Protocol, distance: Duration) -> anyhow::Result<Self> {
+        let mut simulator = SimulatorProcess::start(Keeps::Much).await?;
+        if !distance.is_zero() {
+            simulator.far(distance).await?;
+        }
         let folder = Folder::new()?;
         let config = folder.config_of_two(upstream, upstream.port(simulator.ports()));
         let gateway = GatewayProcess::start(&config).await?;

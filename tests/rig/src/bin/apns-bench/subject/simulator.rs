@@ -1,7 +1,7 @@
 //! A simulator with virtual phones.
 
 use std::collections::{HashMap, HashSet};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, ensure};
 use apns_certs::Ca;
@@ -52,6 +52,8 @@ struct Start {
 enum Question {
     /// So many more phones, please, with the app of this topic.
     Phones(usize, String),
+    /// What comes over HTTP/2 arrives so many milliseconds later.
+    Far(u64),
     /// What is resident.
     Rss,
     /// So many notifications will come.
@@ -99,6 +101,12 @@ impl SimulatorProcess {
         let output = &mut self.process.output;
         output.read_exact(tokens.as_flattened_mut()).await?;
         Ok(tokens)
+    }
+
+    /// From now on what comes over HTTP/2 arrives later by this, as it does at a distance.
+    pub(crate) async fn far(&mut self, delay: Duration) -> anyhow::Result<()> {
+        let milliseconds = u64::try_from(delay.as_millis())?;
+        self.process.ask(&Question::Far(milliseconds)).await
     }
 
     pub(crate) async fn rss(&mut self) -> anyhow::Result<i64> {
@@ -170,6 +178,13 @@ pub(super) async fn serve(mut questions: Questions) -> anyhow::Result<()> {
                     tokens.extend_from_slice(token.as_bytes());
                 }
                 questions.answer(&(), &tokens)?;
+            }
+            Question::Far(milliseconds) => {
+                let rule = format!("face=http2,action=latency,ms={milliseconds}").parse()?;
+                simulator
+                    .default_project()
+                    .faults(|faults| faults.add(rule))?;
+                questions.answer(&(), &[])?;
             }
             Question::Rss => questions.answer(&Rss::read()?, &[])?,
             Question::Expect(notifications) => {
