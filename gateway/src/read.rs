@@ -16,8 +16,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 const READ_LEN: usize = 1024 * 1024;
 /// and each at least this,
 const READ_LEN_MIN: usize = 16 * 1024;
-/// and at most this: some thousand notifications, so that what a commit costs is little for each.
-const READ_LEN_MAX: usize = 256 * 1024;
+/// and at most this: some three hundred notifications, so that what a commit costs is little for each, and nobody else's few wait long for it.
+const READ_LEN_MAX: usize = 64 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_LEN_MAX]);
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!([0, 1, 4].map(share), [READ_LEN_MAX; 3]);
         assert_eq!(share(16), 64 * 1024);
         assert_eq!([64, 10_000].map(share), [READ_LEN_MIN; 2]);
-        assert_eq!([0, 1, 4].map(shares), [0, 256 * 1024, 1024 * 1024]);
+        assert_eq!([0, 1, 4].map(shares), [0, 64 * 1024, 256 * 1024]);
         for connections in [5, 64, 65, 2_000] {
             let one_by_one: usize = (1..=connections).map(share).sum();
             assert_eq!(shares(connections), one_by_one);

@@ -474,15 +474,15 @@ fn a_store_that_its_connections_could_fill_is_refused_with_the_numbers() {
     for says in [
         "store.size_max is 64MiB",
         "listen.connections_max = 1000",
-        "may still bring 136MiB",
-        "store.size_max at least 272MiB, or listen.connections_max at most 170",
+        "may still bring 131MiB",
+        "store.size_max at least 262MiB, or listen.connections_max at most 212",
     ] {
         assert!(error.contains(says), "{error}");
     }
-    load_with(from, "size_max = \"272MiB\"").unwrap();
+    load_with(from, "size_max = \"262MiB\"").unwrap();
     let mut config = example();
     config.store.size_max = 64 << 20;
-    config.listen.connections_max = 170;
+    config.listen.connections_max = 212;
     config.check().unwrap();
 }
 
