@@ -3,10 +3,12 @@
 //! Whoever's turn it is, the oldest to the same token goes first, in whosever lane it is (order contract, rule 12). The store gives
 //! out no row before the older ones to its token, so the oldest here is the oldest that was not sent.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use apns_proto::Token;
+use foldhash::HashMap;
 
 use super::turns;
 use crate::store::{Portion, Row, RowId};
@@ -18,18 +20,17 @@ pub(super) const ROWS_MAX: usize = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     lanes: BTreeMap<Arc<str>, Lane>,
-    rows: BTreeMap<Key, Row>,
+    /// Those to each token, in order.
+    lines: HashMap<Token, VecDeque<Row>>,
 }
 
 #[derive(Debug, Default)]
 struct Lane {
     /// In order. Those that went in another's turn are still among them.
-    keys: VecDeque<Key>,
+    keys: VecDeque<(Token, RowId)>,
     /// Whether the store has unread ones.
     more: bool,
 }
-
-type Key = (Token, RowId);
 
 impl Lanes {
     /// Nobody is known to have unread rows in the store: whoever has is about to be [`put`](Self::put).
@@ -50,9 +51,12 @@ impl Lanes {
         let lane = self.lanes.entry(Arc::clone(&backend)).or_default();
         lane.more = more;
         for row in rows {
-            let key = (row.token.clone(), row.id);
-            lane.keys.push_back(key.clone());
-            self.rows.insert(key, row);
+            lane.keys.push_back((row.token.clone(), row.id));
+            // Most have one row.
+            let line = self.lines.entry(row.token.clone());
+            let line = line.or_insert_with(|| VecDeque::with_capacity(1));
+            debug_assert!(line.back().is_none_or(|last| last.id < row.id));
+            line.push_back(row);
         }
         self.drop_if_empty(&backend);
     }
@@ -71,16 +75,20 @@ impl Lanes {
 
     fn first(&mut self, backend: &Arc<str>) -> Option<Row> {
         let keys = &mut self.lanes.get_mut(backend)?.keys;
-        while let Some(own) = keys.front() {
-            let of_token = (own.0.clone(), RowId::of(own.1.app(), 0))..=own.clone();
-            if let Some((oldest, _)) = self.rows.range(of_token).next() {
-                let oldest = oldest.clone();
-                if oldest == *own {
-                    keys.pop_front();
+        while let Some((token, own)) = keys.pop_front() {
+            let Entry::Occupied(mut line) = self.lines.entry(token) else {
+                continue;
+            };
+            if line.get().front().is_some_and(|oldest| oldest.id <= own) {
+                let oldest = line.get_mut().pop_front()?;
+                if oldest.id < own {
+                    keys.push_front((oldest.token.clone(), own));
                 }
-                return self.rows.remove(&oldest);
+                if line.get().is_empty() {
+                    line.remove();
+                }
+                return Some(oldest);
             }
-            keys.pop_front();
         }
         None
     }
@@ -127,11 +135,11 @@ impl Lanes {
 
     /// Whether nothing is here and nothing is known to be in the store.
     pub(super) fn is_dry(&self) -> bool {
-        self.rows.is_empty() && self.lanes.values().all(|lane| !lane.more)
+        self.lines.is_empty() && self.lanes.values().all(|lane| !lane.more)
     }
 
     pub(super) fn clear(&mut self) {
         self.lanes.clear();
-        self.rows.clear();
+        self.lines.clear();
     }
 }
