@@ -111,8 +111,11 @@ impl Envelope {
     }
 
     fn uri(&self, row: &Row) -> Uri {
-        let mut path = String::from("/3/device/");
-        HEXLOWER.encode_append(row.token.as_bytes(), &mut path);
+        const DEVICE: &str = "/3/device/";
+        let token = row.token.as_bytes();
+        let mut path = String::with_capacity(DEVICE.len() + HEXLOWER.encode_len(token.len()));
+        path.push_str(DEVICE);
+        HEXLOWER.encode_append(token, &mut path);
         let mut parts = Parts::default();
         parts.scheme = Some(Scheme::HTTPS);
         parts.authority = Some(self.authority.clone());
@@ -155,10 +158,10 @@ fn expiration(expiry: Expiry, now: SystemTime) -> HeaderValue {
 /// A UUID of version 5 in the name space of this store, of the key the notification was first accepted under: the same over
 /// every attempt, restart and requeue, and no other notification's.
 fn apns_id(installation: Installation, row: &Row) -> HeaderValue {
-    let mut hash = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
-    hash.update(&installation.0);
-    hash.update(&row.origin.to_be_bytes());
-    let hash = hash.finish();
+    let mut name = [0; 24];
+    name[..16].copy_from_slice(&installation.0);
+    name[16..].copy_from_slice(&row.origin.to_be_bytes());
+    let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &name);
     let bits = hash.as_ref()[..16]
         .try_into()
         .map(u128::from_be_bytes)

@@ -3,6 +3,9 @@
 use serde::de::{Deserializer, IgnoredAny};
 use serde::{Deserialize, de};
 
+/// What makes a push a background push.
+const AVAILABLE: &str = "content-available";
+
 /// The kinds a header tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
@@ -30,6 +33,12 @@ struct Aps {
 impl Content {
     /// Looks at a payload. What is no JSON, or not as it should be, is an alert: APNs will say what it thinks of it.
     pub(super) fn of(payload: &[u8]) -> Self {
+        // Most do not even have the word, be it in escapes: no need to take them apart.
+        if str::from_utf8(payload)
+            .is_ok_and(|text| !text.contains(AVAILABLE) && !text.contains("\\u"))
+        {
+            return Self::Alert;
+        }
         match serde_json::from_slice(payload) {
             Ok(Payload {
                 aps:
