@@ -1,16 +1,16 @@
 //! What is on its way to one app's upstream, and what was said of it there.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::counters::Counter;
 use crate::verdict::Kind;
 
 /// An app's.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Traffic {
-    verdicts: Mutex<HashMap<Kind, u64>>,
+    /// Every kind; a delivery is the first.
+    verdicts: Vec<(Kind, Counter)>,
     /// Times the app was put on hold by what upstream said.
     pub(crate) holds: Counter,
     /// Connections that are open.
@@ -21,18 +21,34 @@ pub(crate) struct Traffic {
     pub(crate) streams_max: Gauge,
 }
 
+impl Default for Traffic {
+    fn default() -> Self {
+        let none = |kind| (kind, Counter::default());
+        Self {
+            verdicts: Kind::all().into_iter().map(none).collect(),
+            holds: Counter::default(),
+            connections: Gauge::default(),
+            in_flight: Gauge::default(),
+            streams_max: Gauge::default(),
+        }
+    }
+}
+
 impl Traffic {
     /// Counts a verdict.
     pub(crate) fn judged(&self, kind: Kind) {
-        let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        *verdicts.entry(kind).or_default() += 1;
+        let mut verdicts = self.verdicts.iter();
+        if let Some((_, count)) = verdicts.find(|(known, _)| *known == kind) {
+            count.add(1);
+        }
     }
 
     /// How often there was each kind of verdict.
     pub(crate) fn verdicts(&self) -> Vec<(Kind, u64)> {
-        let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = |kind| (kind, verdicts.get(&kind).copied().unwrap_or(0));
-        Kind::all().into_iter().map(count).collect()
+        let verdicts = self.verdicts.iter();
+        verdicts
+            .map(|(kind, count)| (*kind, count.read()))
+            .collect()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
@@ -55,7 +55,6 @@ impl Backlog {
                 store.clone(),
                 shared.open.clone(),
                 Arc::clone(&shared.counters),
-                shared.clock.clone(),
             ),
             app,
             counters: Arc::clone(&shared.counters),
@@ -89,12 +88,16 @@ impl Backlog {
     }
 
     /// The next notification whose turn it is; for an app that is not on hold. Those whose time is over are settled on the way [order contract, rule 9].
-    pub(super) fn next(&mut self, now: Instant, may_send_alone: bool) -> Option<Due> {
+    pub(super) fn next(
+        &mut self,
+        now: Instant,
+        today: SystemTime,
+        may_send_alone: bool,
+    ) -> Option<Due> {
         self.probe_at = None;
         if self.settling.len() >= self.window {
             return None;
         }
-        let today = self.clock.now();
         loop {
             let due = self.aside.next(&self.last, now.into_std(), may_send_alone);
             let fresh = self.stock.next(&self.last);

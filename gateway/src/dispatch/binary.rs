@@ -133,7 +133,7 @@ impl Binary {
         }
         while self.pool.has_room() {
             let alone = self.may_send_alone();
-            let Some(Due { row, alone }) = self.backlog.next(now, alone) else {
+            let Some(Due { row, alone }) = self.backlog.next(now, today, alone) else {
                 if alone == self.may_send_alone() {
                     break;
                 }
@@ -201,7 +201,7 @@ impl Binary {
         }
         match event {
             Event::Room => {}
-            Event::Confirmed(rows) => rows.iter().for_each(|row| self.delivered(row)),
+            Event::Confirmed(rows) => self.delivered(&rows),
             Event::Unreachable(problem, rows) => {
                 self.put_back(rows);
                 let source = std::error::Error::source(&problem);
@@ -218,13 +218,15 @@ impl Binary {
         Ok(())
     }
 
-    fn delivered(&mut self, row: &Row) {
-        let pushed = Pushed::from(row);
-        self.backlog
-            .settling
-            .judge(&pushed, Verdict::Delivered, &"no objection");
-        self.backlog.aside.settled(row.id);
-        self.lone_turn = true;
+    fn delivered(&mut self, rows: &[Row]) {
+        let today = self.backlog.clock.now();
+        for row in rows {
+            let pushed = Pushed::from(row);
+            let settling = &mut self.backlog.settling;
+            settling.judge(&pushed, Verdict::Delivered, &"no objection", today);
+            self.backlog.aside.settled(row.id);
+            self.lone_turn = true;
+        }
     }
 
     /// Settles what became of everything on a connection that ended; what has to be sent again finds its place.
@@ -246,7 +248,7 @@ impl Binary {
         let mut again = mem::take(resend);
         let rejected = rejected.take();
         let mut settled = confirmed.len();
-        confirmed.iter().for_each(|row| self.delivered(row));
+        self.delivered(confirmed);
         // Tried again, before the later ones to its token, when its time comes.
         let mut later = None;
         if let Some((row, status)) = rejected {
@@ -306,7 +308,9 @@ impl Binary {
         let verdict = Verdict::of_binary(status);
         let verdict = self.backlog.settling.weigh(&pushed, verdict);
         let said = format!("status {status}");
-        if self.backlog.settling.judge(&pushed, verdict, &said) {
+        let today = self.backlog.clock.now();
+        let settling = &mut self.backlog.settling;
+        if settling.judge(&pushed, verdict, &said, today) {
             self.backlog.aside.settled(row.id);
             return true;
         }

@@ -6,13 +6,13 @@
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use apns_proto::Token;
 use tracing::{debug, error, info, warn};
 
 use crate::app::App;
 use crate::call::Call;
-use crate::clock::Clock;
 use crate::contract::{Alarm, Late, Pushed};
 use crate::counters::Counters;
 use crate::late::OpenConnections;
@@ -25,7 +25,6 @@ pub(crate) struct Settling {
     store: Store,
     open: OpenConnections,
     counters: Arc<Counters>,
-    clock: Clock,
     /// Ends that wait for the commit under way.
     ends: Vec<Settlement>,
     /// Whom to tell once they are committed.
@@ -45,14 +44,12 @@ impl Settling {
         store: Store,
         open: OpenConnections,
         counters: Arc<Counters>,
-        clock: Clock,
     ) -> Self {
         Self {
             app,
             store,
             open,
             counters,
-            clock,
             ends: Vec::new(),
             late: Vec::new(),
             changed: false,
@@ -79,11 +76,9 @@ impl Settling {
         pushed: &Pushed,
         verdict: Verdict,
         said: &dyn fmt::Display,
+        now: SystemTime,
     ) -> bool {
-        let judged = self
-            .app
-            .rules()
-            .judge(pushed, verdict, said, self.clock.now());
+        let judged = self.app.rules().judge(pushed, verdict, said, now);
         debug!(row = %pushed.row, token = %pushed.token, ?verdict, %said, "judged");
         self.app.traffic.judged(verdict.into());
         self.changed = true;

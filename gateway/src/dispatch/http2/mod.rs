@@ -120,6 +120,7 @@ impl Http2 {
             return self.pool.grow(self.lone.is_some(), now);
         }
         self.lone.take_if(|lone| lone.probe);
+        let today = self.backlog.clock.now();
         self.send_lone();
         let in_flight_max = self.pool.in_flight_max().min(self.window);
         let mut crowded = false;
@@ -128,7 +129,8 @@ impl Http2 {
                 crowded = true;
                 break;
             };
-            let Some(Due { row, alone }) = self.backlog.next(now, self.lone.is_none()) else {
+            let Some(Due { row, alone }) = self.backlog.next(now, today, self.lone.is_none())
+            else {
                 break;
             };
             self.backlog.aside.departed(&row.token);
@@ -139,7 +141,7 @@ impl Http2 {
                     break;
                 }
             } else {
-                let (request, sent) = self.prepared(row, false);
+                let (request, sent) = self.prepared(row, false, today);
                 self.pool.send(room, request, sent);
             }
         }
@@ -167,13 +169,13 @@ impl Http2 {
             if probe {
                 self.backlog.aside.departed(&row.token);
             }
-            let (request, sent) = self.prepared(row, probe);
+            let (request, sent) = self.prepared(row, probe, self.backlog.clock.now());
             self.pool.send(room, request, sent);
         }
     }
 
-    fn prepared(&self, row: Row, probe: bool) -> (Request<()>, Sent) {
-        let mut request = self.envelope.request(&row, self.backlog.clock.now());
+    fn prepared(&self, row: Row, probe: bool, today: SystemTime) -> (Request<()>, Sent) {
+        let mut request = self.envelope.request(&row, today);
         let bearer = self.login.bearer();
         if let Some(bearer) = bearer {
             let headers = request.headers_mut();
@@ -198,9 +200,9 @@ impl Http2 {
     async fn happened(&mut self, event: Event, stopping: bool) -> Result<(), StoreDown> {
         match event {
             Event::Done(done) => {
-                let now = Instant::now();
+                let (now, today) = (Instant::now(), self.backlog.clock.now());
                 for done in done {
-                    self.done(done, now, stopping);
+                    self.done(done, now, today, stopping);
                 }
                 Ok(())
             }
@@ -254,7 +256,7 @@ impl Http2 {
     }
 
     /// Applies the verdict on what became of a push.
-    fn done(&mut self, done: Done, now: Instant, stopping: bool) {
+    fn done(&mut self, done: Done, now: Instant, today: SystemTime, stopping: bool) {
         let Done {
             sent: Sent { row, probe, token },
             outcome,
@@ -269,12 +271,13 @@ impl Http2 {
             self.login.refused(token);
         }
         let pushed = Pushed::from(&row);
+        let settling = &mut self.backlog.settling;
         let verdict = match outcome {
-            Outcome::Answered(_) => self.backlog.settling.weigh(&pushed, verdict),
+            Outcome::Answered(_) => settling.weigh(&pushed, verdict),
             // What is said to a connection is said of no push.
             _ => verdict,
         };
-        let mut settled = self.backlog.settling.judge(&pushed, verdict, &outcome);
+        let mut settled = settling.judge(&pushed, verdict, &outcome, today);
         if let Verdict::Retry(Retry { when, place }) = verdict {
             match place {
                 Place::Same => {}
