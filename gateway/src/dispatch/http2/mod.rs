@@ -24,7 +24,8 @@ use crate::store::{Row, StoreDown};
 use crate::translate::Envelope;
 use crate::upstream::connect::{ConnectError, Connector};
 use crate::upstream::http2::connection::Ended;
-use crate::upstream::http2::pool::{Done, Event, Pool, Sent};
+use crate::upstream::http2::pool::{Event, Pool};
+use crate::upstream::http2::pushes::{Done, Sent};
 use crate::upstream::http2::token::ProviderToken;
 use crate::verdict::{Misconfiguration, Outcome, Place, Retry, Verdict, When};
 
@@ -116,12 +117,12 @@ impl Http2 {
             if self.lone.is_none() && self.pool.in_flight() == 0 {
                 self.backlog.draw(now);
             }
-            self.send_lone();
+            self.send_lone(now);
             return self.pool.grow(self.lone.is_some(), now);
         }
         self.lone.take_if(|lone| lone.probe);
         let today = self.backlog.clock.now();
-        self.send_lone();
+        self.send_lone(now);
         let in_flight_max = self.pool.in_flight_max().min(self.window);
         let mut crowded = false;
         while self.pool.in_flight() < in_flight_max {
@@ -136,13 +137,13 @@ impl Http2 {
             self.backlog.aside.departed(&row.token);
             if alone || in_flight_max == 1 {
                 self.lone = Some(Lone { row, probe: false });
-                self.send_lone();
+                self.send_lone(now);
                 if self.lone.is_some() {
                     break;
                 }
             } else {
                 let (request, sent) = self.prepared(row, false, today);
-                self.pool.send(room, request, sent);
+                self.pool.send(room, request, sent, now);
             }
         }
         self.backlog.fetch(self.pool.in_flight());
@@ -159,7 +160,7 @@ impl Http2 {
         }
     }
 
-    fn send_lone(&mut self) {
+    fn send_lone(&mut self, now: Instant) {
         if self.lone.is_none() {
             return self.pool.keep_none_free();
         }
@@ -170,7 +171,7 @@ impl Http2 {
                 self.backlog.aside.departed(&row.token);
             }
             let (request, sent) = self.prepared(row, probe, self.backlog.clock.now());
-            self.pool.send(room, request, sent);
+            self.pool.send(room, request, sent, now);
         }
     }
 

@@ -1,22 +1,22 @@
 //! One HTTP/2 connection: requests go in, and for each one something comes out.
 //!
-//! A task drives the connection and pings its peer; exchanges are futures of their own. How many streams there may be is the peer's to say:
-//! one until it has said so, and then whatever it says last. Bodies are sent as far as flow control allows; answers are read up to a bound.
+//! Whoever owns it drives it, in the same task as its exchanges: what arrived is answered to, and what was sent is written, as one. It pings its
+//! peer. How many streams there may be is the peer's to say: one until it has said so, and then whatever it says last. Bodies are sent as far as
+//! flow control allows; answers are read up to a bound.
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::Context;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use apns_net::h2tap::{self, Tap, TapHandle};
 use bytes::{Bytes, BytesMut};
 use h2::client::{ResponseFuture, SendRequest};
-use h2::{Ping, PingPong, SendStream};
+use h2::{Ping, PingPong, RecvStream, StreamId};
 use http::Request;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{sleep, timeout};
 use tokio_rustls::rustls::AlertDescription;
 
 use crate::traffic::Part;
@@ -36,7 +36,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct Connection {
     requests: SendRequest<Bytes>,
     tap: TapHandle,
-    driver: JoinHandle<Ended>,
+    /// Until it has ended.
+    driver: Option<Pin<Box<dyn Future<Output = Ended> + Send>>>,
 }
 
 /// How a connection ended.
@@ -81,7 +82,12 @@ impl Connection {
         let (requests, connection) = builder.handshake(io).await?;
         Ok(Self {
             requests,
-            driver: tokio::spawn(drive(connection, tap.clone(), ping_interval, streams_max)),
+            driver: Some(Box::pin(drive(
+                connection,
+                tap.clone(),
+                ping_interval,
+                streams_max,
+            ))),
             tap,
         })
     }
@@ -93,43 +99,36 @@ impl Connection {
 
     /// Whether it takes new requests.
     pub(super) fn is_open(&self) -> bool {
-        !self.driver.is_finished() && self.tap.goaway().is_none()
+        self.driver.is_some() && self.tap.goaway().is_none()
     }
 
-    /// Sends a request; the future says what became of it, by `answer_by` at the latest, as `said` puts it.
-    ///
-    /// There are thousands of these futures: each is in one piece, whose parts are moved no more than they must be.
-    pub(super) fn send<T, F: FnOnce(Outcome) -> T + Send>(
-        &mut self,
-        request: Request<()>,
-        body: Bytes,
-        answer_by: Instant,
-        said: F,
-    ) -> impl Future<Output = T> + Send + use<T, F> {
-        let tap = self.tap.clone();
-        let mut started = self
-            .requests
-            .send_request(request, false)
-            .and_then(|(response, stream)| Exchange::start(response, stream, body));
-        async move {
-            let exchange = match &mut started {
-                Ok(exchange) => exchange,
-                Err(error) => return said(never_sent(error, &tap)),
-            };
-            said(match timeout_at(answer_by, exchange.answer()).await {
-                Ok(Ok(answer)) => Outcome::Answered(answer),
-                Ok(Err(error)) => failed(&error, exchange.stream(), &tap),
-                Err(_) if tap.has_greeted() => Outcome::Unanswered,
-                Err(_) => Outcome::NoPreface,
-            })
+    /// Sends a request; the future says what became of it.
+    pub(super) fn send(&mut self, request: Request<()>, body: Bytes) -> Exchange {
+        let begun =
+            self.requests
+                .send_request(request, false)
+                .and_then(|(response, mut stream)| {
+                    // Kept there as far as there is no room for it.
+                    stream.send_data(body, true)?;
+                    Ok(response)
+                });
+        Exchange {
+            stage: match begun {
+                Ok(response) => Stage::Head(response),
+                Err(error) => Stage::NeverSent(error),
+            },
+            tap: self.tap.clone(),
         }
     }
 
-    /// How it ended; never, while it lives. Can be dropped and called again, until it has said so.
-    pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> std::task::Poll<Ended> {
-        Pin::new(&mut self.driver)
-            .poll(cx)
-            .map(|ended| ended.unwrap_or(Ended::Closed))
+    /// Drives it, and says how it ended, once. Nothing moves on it otherwise.
+    pub(super) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        let Some(driver) = &mut self.driver else {
+            return Poll::Pending;
+        };
+        let ended = ready!(driver.as_mut().poll(cx));
+        self.driver = None;
+        Poll::Ready(ended)
     }
 
     /// Ends it from our side, in good order. Nothing may be on it.
@@ -139,9 +138,9 @@ impl Connection {
         } = self;
         // Nobody being left to send anything is what makes the driver say goodbye.
         drop(requests);
-        let abort = driver.abort_handle();
-        if timeout(CLOSE_TIMEOUT, driver).await.is_err() {
-            abort.abort();
+        if let Some(driver) = driver {
+            // Late or not, it is over.
+            let _ = timeout(CLOSE_TIMEOUT, driver).await;
         }
     }
 }
@@ -221,8 +220,8 @@ fn never_sent(error: &h2::Error, tap: &TapHandle) -> Outcome {
 }
 
 /// What became of a request whose stream has failed.
-fn failed(error: &h2::Error, stream: u32, tap: &TapHandle) -> Outcome {
-    if let Some(outcome) = goaway(tap).and_then(|goaway| goaway.outcome(stream)) {
+fn failed(error: &h2::Error, stream: StreamId, tap: &TapHandle) -> Outcome {
+    if let Some(outcome) = goaway(tap).and_then(|goaway| goaway.outcome(stream.into())) {
         return outcome;
     }
     match error.reason() {
@@ -235,74 +234,77 @@ fn failed(error: &h2::Error, stream: u32, tap: &TapHandle) -> Outcome {
     }
 }
 
-/// A request on its stream, and its answer.
-struct Exchange {
-    response: ResponseFuture,
-    stream: SendStream<Bytes>,
-    /// What is not yet sent of it.
-    body: Bytes,
+/// A request on its stream, and its answer: what became of it. There are thousands of these.
+pub(super) struct Exchange {
+    stage: Stage,
+    tap: TapHandle,
+}
+
+/// What is waited for.
+enum Stage {
+    /// Nothing: there is no stream.
+    NeverSent(h2::Error),
+    Head(ResponseFuture),
+    Body(Body),
+}
+
+/// The body of an answer.
+struct Body {
+    status: u16,
+    stream: RecvStream,
+    read: BytesMut,
 }
 
 impl Exchange {
-    fn start(
-        response: ResponseFuture,
-        stream: SendStream<Bytes>,
-        body: Bytes,
-    ) -> Result<Self, h2::Error> {
-        let mut exchange = Self {
-            response,
-            stream,
-            body,
-        };
-        exchange.stream.reserve_capacity(exchange.body.len());
-        // There mostly is room for all of it: head and body are one write then.
-        let capacity = exchange.stream.capacity();
-        exchange.send_some(capacity)?;
-        Ok(exchange)
-    }
-
-    fn stream(&self) -> u32 {
-        self.stream.stream_id().into()
-    }
-
-    fn send_some(&mut self, capacity: usize) -> Result<(), h2::Error> {
-        if capacity > 0 || self.body.is_empty() {
-            let part = self.body.split_to(capacity.min(self.body.len()));
-            self.stream.send_data(part, self.body.is_empty())?;
+    /// What became of it when there was no answer in time.
+    pub(super) fn overdue(&self) -> Outcome {
+        if self.tap.has_greeted() {
+            Outcome::Unanswered
+        } else {
+            Outcome::NoPreface
         }
-        Ok(())
     }
+}
 
-    async fn answer(&mut self) -> Result<Answer, h2::Error> {
-        let response = loop {
-            if self.body.is_empty() {
-                break (&mut self.response).await?;
-            }
-            // An answer may come before the peer has taken all of the request.
-            tokio::select! {
-                biased;
-                response = &mut self.response => break response?,
-                capacity = poll_fn(|cx| self.stream.poll_capacity(cx)) => match capacity {
-                    Some(capacity) => {
-                        let capacity = capacity?;
-                        self.send_some(capacity)?;
+impl Future for Exchange {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        loop {
+            let Self { stage, tap } = &mut *self;
+            return Poll::Ready(match stage {
+                Stage::NeverSent(error) => never_sent(error, tap),
+                Stage::Head(response) => match ready!(Pin::new(&mut *response).poll(cx)) {
+                    Err(error) => failed(&error, response.stream_id(), tap),
+                    Ok(response) => {
+                        *stage = Stage::Body(Body {
+                            status: response.status().as_u16(),
+                            stream: response.into_body(),
+                            read: BytesMut::new(),
+                        });
+                        continue;
                     }
-                    None => break (&mut self.response).await?,
                 },
-            }
-        };
-        let status = response.status().as_u16();
-        let mut stream = response.into_body();
-        let mut body = BytesMut::new();
-        while body.len() < Answer::BODY_LEN_MAX
-            && let Some(part) = stream.data().await
+                Stage::Body(body) => match ready!(body.poll_answer(cx)) {
+                    Err(error) => failed(&error, body.stream.stream_id(), tap),
+                    Ok(answer) => Outcome::Answered(answer),
+                },
+            });
+        }
+    }
+}
+
+impl Body {
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, h2::Error>> {
+        while self.read.len() < Answer::BODY_LEN_MAX
+            && let Some(part) = ready!(self.stream.poll_data(cx))
         {
             let part = part?;
             // Only a stream that is gone has nothing to release.
-            let _ = stream.flow_control().release_capacity(part.len());
-            body.extend_from_slice(&part);
+            let _ = self.stream.flow_control().release_capacity(part.len());
+            self.read.extend_from_slice(&part);
         }
-        Ok(Answer::new(status, &body))
+        Poll::Ready(Ok(Answer::new(self.status, &self.read)))
     }
 }
 
@@ -314,12 +316,13 @@ mod tests {
     use http::{Response, StatusCode};
     use tokio::io::{DuplexStream, duplex};
     use tokio::sync::mpsc;
+    use tokio::task::JoinHandle;
+    use tokio::time::Instant;
 
+    use super::super::driven::{Driven, INTERVAL};
     use super::*;
-    use crate::traffic::Gauge;
     use crate::verdict::Reason;
 
-    const INTERVAL: Duration = Duration::from_secs(60);
     const PATIENCE: Duration = Duration::from_secs(30);
 
     type Asked = (Request<RecvStream>, SendResponse<Bytes>);
@@ -356,31 +359,14 @@ mod tests {
         }
     }
 
-    async fn start(io: DuplexStream) -> Connection {
-        let started = Connection::start(io, INTERVAL, Gauge::default().part());
-        started.await.unwrap()
-    }
-
-    async fn pair() -> (Connection, Peer) {
+    async fn pair() -> (Driven, Peer) {
         pair_with(1_000, 65_535).await
     }
 
-    async fn pair_with(streams_max: u32, window: u32) -> (Connection, Peer) {
+    async fn pair_with(streams_max: u32, window: u32) -> (Driven, Peer) {
         let (near, far) = duplex(256 * 1024);
         let peer = Peer::start(far, streams_max, window);
-        (start(near).await, peer)
-    }
-
-    fn push(connection: &mut Connection) -> JoinHandle<Outcome> {
-        push_of(connection, Bytes::from_static(b"{}"))
-    }
-
-    fn push_of(connection: &mut Connection, body: Bytes) -> JoinHandle<Outcome> {
-        let request = Request::post("https://localhost/3/device/00")
-            .body(())
-            .unwrap();
-        let answer_by = Instant::now() + PATIENCE;
-        tokio::spawn(connection.send(request, body, answer_by, |outcome| outcome))
+        (Driven::start(near).await, peer)
     }
 
     fn answer(respond: &mut SendResponse<Bytes>, status: u16, body: &'static [u8]) {
@@ -392,7 +378,7 @@ mod tests {
         }
     }
 
-    async fn limit(connection: &Connection, streams_max: usize) {
+    async fn limit(connection: &Driven, streams_max: usize) {
         let reached = async {
             while connection.streams_max() != streams_max {
                 tokio::task::yield_now().await;
@@ -411,19 +397,10 @@ mod tests {
         })
     }
 
-    async fn ended(connection: &mut Connection) -> Ended {
-        timeout(
-            2 * INTERVAL + PATIENCE,
-            poll_fn(|cx| connection.poll_ended(cx)),
-        )
-        .await
-        .expect("it ends")
-    }
-
     #[tokio::test]
     async fn there_is_one_stream_until_the_peer_says_how_many_and_its_last_word_counts() {
         let (near, far) = duplex(64 * 1024);
-        let connection = start(near).await;
+        let connection = Driven::start(near).await;
         assert_eq!(connection.streams_max(), 1);
         let peer = Peer::start(far, 1_000, 65_535);
         limit(&connection, 1_000).await;
@@ -436,9 +413,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_its_status_and_what_its_body_says() {
-        let (mut connection, mut peer) = pair().await;
+        let (connection, mut peer) = pair().await;
         limit(&connection, 1_000).await;
-        let pushes = [push(&mut connection), push(&mut connection)];
+        let pushes = [connection.push("{}"), connection.push("{}")];
         let (mut first, mut second) = (peer.asked().await.1, peer.asked().await.1);
         answer(&mut second, 400, br#"{"reason":"BadDeviceToken"}"#);
         answer(&mut first, 200, b"");
@@ -460,7 +437,7 @@ mod tests {
     async fn after_a_goodbye_what_was_not_looked_at_is_known_and_the_rest_is_waited_for() {
         let (mut connection, mut peer) = pair().await;
         limit(&connection, 1_000).await;
-        let pushes = [push(&mut connection), push(&mut connection)];
+        let pushes = [connection.push("{}"), connection.push("{}")];
         let (mut first, _second) = (peer.asked().await.1, peer.asked().await);
         peer.tap
             .inject(&goaway(1, br#"{"reason":"Shutdown"}"#))
@@ -473,7 +450,7 @@ mod tests {
         assert_eq!(second_push.await.unwrap(), unprocessed);
         assert!(!connection.is_open());
         assert_eq!(
-            push(&mut connection).await.unwrap(),
+            connection.push("{}").await.unwrap(),
             unprocessed,
             "never sent"
         );
@@ -482,26 +459,26 @@ mod tests {
             matches!(first_push.await.unwrap(), Outcome::Answered(answer) if answer.status == 200)
         );
         assert!(
-            matches!(ended(&mut connection).await, Ended::Goodbye(goaway) if goaway.last_stream_id == 1)
+            matches!(connection.ended().await, Ended::Goodbye(goaway) if goaway.last_stream_id == 1)
         );
     }
 
     #[tokio::test]
     async fn what_the_peer_may_have_looked_at_before_it_hung_up_is_lost() {
         let (mut connection, mut peer) = pair().await;
-        let pushed = push(&mut connection);
+        let pushed = connection.push("{}");
         let _asked = peer.asked().await;
         peer.driver.abort();
         assert_eq!(pushed.await.unwrap(), Outcome::Lost { alone: false });
-        ended(&mut connection).await;
+        connection.ended().await;
         assert!(!connection.is_open());
     }
 
     #[tokio::test]
     async fn a_reset_stream_is_the_end_of_one_push_and_of_no_other() {
-        let (mut connection, mut peer) = pair().await;
+        let (connection, mut peer) = pair().await;
         limit(&connection, 1_000).await;
-        let pushes = [push(&mut connection), push(&mut connection)];
+        let pushes = [connection.push("{}"), connection.push("{}")];
         let (mut first, mut second) = (peer.asked().await.1, peer.asked().await.1);
         first.send_reset(h2::Reason::REFUSED_STREAM);
         answer(&mut second, 200, b"");
@@ -516,10 +493,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_payload_larger_than_the_window_is_sent_as_the_peer_makes_room() {
-        let (mut connection, mut peer) = pair_with(1_000, 100).await;
+        let (connection, mut peer) = pair_with(1_000, 100).await;
         limit(&connection, 1_000).await;
         let payload = Bytes::from(vec![b'x'; 5_000]);
-        let pushed = push_of(&mut connection, payload.clone());
+        let pushed = connection.push(payload.clone());
         let (request, mut respond) = peer.asked().await;
         let mut body = request.into_body();
         let mut received = Vec::new();
@@ -536,9 +513,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_comes_before_the_payload_was_taken_is_taken() {
-        let (mut connection, mut peer) = pair_with(1_000, 100).await;
+        let (connection, mut peer) = pair_with(1_000, 100).await;
         limit(&connection, 1_000).await;
-        let pushed = push_of(&mut connection, Bytes::from(vec![b'x'; 5_000]));
+        let pushed = connection.push(vec![b'x'; 5_000]);
         let (_request, mut respond) = peer.asked().await;
         answer(&mut respond, 413, b"");
         assert!(matches!(pushed.await.unwrap(), Outcome::Answered(answer) if answer.status == 413));
@@ -547,8 +524,8 @@ mod tests {
     #[tokio::test]
     async fn of_an_endless_answer_no_more_is_read_than_there_can_be_to_say() {
         static LONG: [u8; 60_000] = [b'x'; 60_000];
-        let (mut connection, mut peer) = pair().await;
-        let pushed = push(&mut connection);
+        let (connection, mut peer) = pair().await;
+        let pushed = connection.push("{}");
         let mut respond = peer.asked().await.1;
         let mut stream = respond.send_response(Response::new(()), false).unwrap();
         stream.send_data(Bytes::from_static(&LONG), false).unwrap();
@@ -557,9 +534,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_push_without_an_answer_comes_to_an_end_and_leaves_the_connection_alone() {
-        let (mut connection, mut peer) = pair().await;
+        let (connection, mut peer) = pair().await;
         limit(&connection, 1_000).await;
-        let pushed = push(&mut connection);
+        let pushed = connection.push("{}");
         let _asked = peer.asked().await;
         assert_eq!(pushed.await.unwrap(), Outcome::Unanswered);
         assert!(connection.is_open());
@@ -573,13 +550,10 @@ mod tests {
         assert!(connection.is_open());
 
         let (near, _silent) = duplex(64 * 1024);
-        let mut connection = start(near).await;
-        let pushed = push(&mut connection);
+        let mut connection = Driven::start(near).await;
+        let pushed = connection.push("{}");
         let began = Instant::now();
-        assert!(matches!(
-            ended(&mut connection).await,
-            Ended::Silent(INTERVAL)
-        ));
+        assert!(matches!(connection.ended().await, Ended::Silent(INTERVAL)));
         assert_eq!(began.elapsed().as_secs(), 2 * INTERVAL.as_secs());
         // Its own deadline came first.
         assert_eq!(pushed.await.unwrap(), Outcome::NoPreface);

@@ -1,22 +1,12 @@
 //! Upstreams that answer garbage: every push and every connection comes to an end that says what it was, and no more is taken than there is
 //! use for.
 
-use std::future::poll_fn;
-use std::time::Duration;
-
-use bytes::Bytes;
-use http::Request;
 use proptest::prelude::*;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
 
-use super::connection::{Connection, Ended};
-use crate::traffic::Gauge;
+use super::connection::Ended;
+use super::driven::Driven;
 use crate::verdict::{Outcome, Reason};
-
-const INTERVAL: Duration = Duration::from_secs(60);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes on their way in each direction.
 const WIRE_LEN: usize = 64 * 1024;
@@ -105,8 +95,8 @@ struct Left {
 /// Sends one push to an upstream that says `bytes`, and then nothing or goodbye.
 async fn pushed_to(bytes: &[u8], closes: bool) -> Left {
     let (near, far) = duplex(WIRE_LEN);
-    let mut connection = start(near).await;
-    let pushed = push(&mut connection);
+    let mut connection = Driven::start(near).await;
+    let pushed = connection.push(BODY);
     let (mut reader, mut writer) = split(far);
     request(&mut reader).await;
     let reading =
@@ -117,14 +107,9 @@ async fn pushed_to(bytes: &[u8], closes: bool) -> Left {
         drop(writer.shutdown().await);
     }
     let outcome = pushed.await.unwrap();
-    let ended = ended(&mut connection).await;
+    let ended = connection.ended().await;
     reading.abort();
     Left { outcome, ended }
-}
-
-async fn start(io: DuplexStream) -> Connection {
-    let started = Connection::start(io, INTERVAL, Gauge::default().part());
-    started.await.unwrap()
 }
 
 /// Reads to the end of the push.
@@ -135,30 +120,15 @@ async fn request(reader: &mut (impl AsyncRead + Unpin)) {
     }
 }
 
-fn push(connection: &mut Connection) -> JoinHandle<Outcome> {
-    let request = Request::post("https://localhost/3/device/00")
-        .body(())
-        .unwrap();
-    let answer_by = Instant::now() + ANSWER_TIMEOUT;
-    let body = Bytes::from_static(BODY);
-    tokio::spawn(connection.send(request, body, answer_by, |outcome| outcome))
-}
-
-async fn ended(connection: &mut Connection) -> Ended {
-    timeout(3 * INTERVAL, poll_fn(|cx| connection.poll_ended(cx)))
-        .await
-        .expect("it ends")
-}
-
 /// What an upstream says that never stops; how many bytes of it were taken within the hour.
 async fn taken_of_endless(first: &[u8], again: &[u8]) -> (Outcome, usize) {
     let (near, far) = duplex(WIRE_LEN);
-    let mut connection = start(near).await;
-    let pushed = push(&mut connection);
+    let mut connection = Driven::start(near).await;
+    let pushed = connection.push(BODY);
     let writing = tokio::spawn(babble(far, first.to_vec(), again.to_vec()));
     let outcome = pushed.await.unwrap();
     // Whoever is not heard any more notices it when the connection is given up.
-    drop(ended(&mut connection).await);
+    drop(connection.ended().await);
     drop(connection);
     (outcome, writing.await.unwrap())
 }

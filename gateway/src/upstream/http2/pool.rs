@@ -4,24 +4,19 @@
 //! comes to its end, and what the upstream did not look at is given back at once.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use http::Request;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
 use super::connection::{Connection, Ended};
-use super::token::TokenId;
+use super::pushes::{Done, Pushes, Sent};
 use crate::call::Call;
 use crate::config::Http2Upstream;
 use crate::counters::Counters;
-use crate::store::Row;
 use crate::traffic::{Gauge, Part, Traffic};
 use crate::upstream::connect::{ConnectError, Connector};
 use crate::upstream::crowd::Crowd;
@@ -31,14 +26,10 @@ use crate::verdict::Outcome;
 /// A connection that lasted so long was no failure, even if nothing was sent on it.
 const SURVIVED: Duration = Duration::from_secs(10);
 
-/// What became of pushes is given out in batches of at most so many.
-const BATCH_LEN_MAX: usize = 1_000;
-
 /// An app's connections and what is on them.
 pub(crate) struct Pool {
     connector: Connector,
     connections_max: usize,
-    answer_timeout: Duration,
     ping_interval: Duration,
     counters: Arc<Counters>,
     connections: Part,
@@ -51,31 +42,13 @@ pub(crate) struct Pool {
     attempt: Call<Result<Connection, ConnectError>>,
     /// Something waited when it began.
     wanted: bool,
-    exchanges: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>,
+    pushes: Pushes,
     /// What waits for a stream.
     crowd: Crowd,
 }
 
-/// A push on its way.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    pub(crate) row: Row,
-    /// For an app on hold: the outcome is not held against the notification.
-    pub(crate) probe: bool,
-    /// The provider token it was sent with, if that was its login.
-    pub(crate) token: Option<TokenId>,
-}
-
 /// The place of a connection with room.
 pub(crate) struct Room(usize);
-
-/// What became of it.
-pub(crate) struct Done {
-    pub(crate) sent: Sent,
-    pub(crate) outcome: Outcome,
-    /// The connection it was on.
-    pub(crate) member: u64,
-}
 
 /// What happened.
 pub(crate) enum Event {
@@ -132,7 +105,6 @@ impl Pool {
         Self {
             connector,
             connections_max: config.connections_max,
-            answer_timeout: config.answer_timeout,
             ping_interval: config.ping_interval,
             counters,
             connections: traffic.connections.part(),
@@ -143,14 +115,14 @@ impl Pool {
             next: 0,
             attempt: Call::none(),
             wanted: false,
-            exchanges: FuturesUnordered::new(),
+            pushes: Pushes::new(config.answer_timeout),
             crowd: Crowd::default(),
         }
     }
 
     /// Pushes on their way.
     pub(crate) fn in_flight(&self) -> usize {
-        self.exchanges.len()
+        self.pushes.len()
     }
 
     /// How many there may be. Where it is one, it goes alone.
@@ -217,10 +189,12 @@ impl Pool {
     }
 
     /// Sends a push.
-    pub(crate) fn send(&mut self, room: Room, request: Request<()>, sent: Sent) {
+    pub(crate) fn send(&mut self, room: Room, request: Request<()>, sent: Sent, now: Instant) {
         let member = &mut self.members[room.0];
-        let answer_by = Instant::now() + self.answer_timeout;
-        self.exchanges.push(member.send(request, sent, answer_by));
+        member.in_flight += 1;
+        member.wanted = true;
+        let exchange = member.connection.send(request, sent.row.payload.clone());
+        self.pushes.add(exchange, sent, member.number, now);
     }
 
     /// No connection is kept free for a push that is to be alone on it.
@@ -266,17 +240,17 @@ impl Pool {
     /// What happens next. Can be dropped and called again.
     pub(crate) async fn next(&mut self) -> Event {
         self.connections.set(self.members.len());
-        self.in_flight.set(self.exchanges.len());
+        self.in_flight.set(self.pushes.len());
         let Self {
             attempt,
-            exchanges,
+            pushes,
             members,
             ..
         } = self;
         let happened = tokio::select! {
             biased;
-            done = batch(exchanges) => Happened::Done(done),
             member = poll_fn(|cx| poll_over(members, cx)) => Happened::Over(member),
+            done = pushes.next() => Happened::Done(done),
             attempted = attempt.answer() => Happened::Attempted(attempted),
         };
         match happened {
@@ -372,33 +346,13 @@ impl Pool {
 
     /// Ends everything. Returns how many pushes had no answer.
     pub(crate) async fn close(mut self) -> usize {
-        let unanswered = self.exchanges.len();
+        let unanswered = self.pushes.len();
         // Resets their streams.
-        self.exchanges.clear();
+        self.pushes.clear();
         for member in self.members.drain(..) {
             member.connection.close().await;
         }
         unanswered
-    }
-}
-
-impl Member {
-    fn send(
-        &mut self,
-        request: Request<()>,
-        sent: Sent,
-        answer_by: Instant,
-    ) -> Pin<Box<dyn Future<Output = Done> + Send>> {
-        self.in_flight += 1;
-        self.wanted = true;
-        let member = self.number;
-        let body: Bytes = sent.row.payload.clone();
-        let done = move |outcome| Done {
-            sent,
-            outcome,
-            member,
-        };
-        Box::pin(self.connection.send(request, body, answer_by, done))
     }
 }
 
@@ -409,28 +363,7 @@ enum Happened {
     Attempted(Result<Connection, ConnectError>),
 }
 
-/// Everything that has come to something, at least one.
-async fn batch(
-    exchanges: &mut FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>,
-) -> Vec<Done> {
-    let mut done = Vec::new();
-    poll_fn(|cx| {
-        while done.len() < BATCH_LEN_MAX
-            && let Poll::Ready(Some(one)) = exchanges.poll_next_unpin(cx)
-        {
-            done.push(one);
-        }
-        if done.is_empty() {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
-        }
-    })
-    .await;
-    done
-}
-
-/// The place of a connection that is over and has nothing on it.
+/// Drives the connections. The place of one that is over and has nothing on it.
 fn poll_over(members: &mut [Member], cx: &mut Context<'_>) -> Poll<usize> {
     for (place, member) in members.iter_mut().enumerate() {
         if member.ended.is_none()
