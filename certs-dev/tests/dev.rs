@@ -322,6 +322,9 @@ fn the_default_server_certificate_is_for_this_machine_and_apples_hosts() {
         "gateway.sandbox.push.apple.com",
         "feedback.push.apple.com",
         "feedback.sandbox.push.apple.com",
+        "api.push.apple.com",
+        "api.sandbox.push.apple.com",
+        "api.development.push.apple.com",
     ] {
         assert!(names.iter().any(|n| n == name), "{name}");
     }

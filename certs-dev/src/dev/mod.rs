@@ -56,8 +56,8 @@ impl Default for DevOptions {
     }
 }
 
-/// This machine, and Apple's hosts [P-01].
-const SERVER_NAMES: [&str; 9] = [
+/// This machine, and Apple's hosts [P-01] [H-01].
+const SERVER_NAMES: [&str; 12] = [
     "localhost",
     "127.0.0.1",
     "::1",
@@ -67,6 +67,9 @@ const SERVER_NAMES: [&str; 9] = [
     "feedback.sandbox.push.apple.com",
     "courier.push.apple.com",
     "courier.sandbox.push.apple.com",
+    "api.push.apple.com",
+    "api.sandbox.push.apple.com",
+    "api.development.push.apple.com",
 ];
 
 /// Where the files of a set are; absolute paths.
