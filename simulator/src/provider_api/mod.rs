@@ -15,6 +15,7 @@ mod token;
 pub use apns_id::ApnsId;
 pub use caller::Caller;
 pub use push_type::PushType;
+pub(crate) use push_type::VOIP_SUFFIX;
 pub use reason::Reason;
 pub use request::{PAYLOAD_LEN_MAX, Push, Request, VOIP_PAYLOAD_LEN_MAX};
 pub use token::{ProviderKey, TokenFault, Unverified, Verified};

@@ -89,7 +89,7 @@ impl PushType {
 }
 
 /// Ends the topic of a VoIP push.
-pub(super) const VOIP_SUFFIX: &str = ".voip";
+pub(crate) const VOIP_SUFFIX: &str = ".voip";
 
 impl fmt::Display for PushType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,11 +1,12 @@
 //! A push as a command line for today's APNs.
 
 use apns_net::credentials::Environment;
-use apns_proto::Token;
+use apns_proto::{Priority, Token};
 
 use crate::event::Sent;
 use crate::inbox::Push;
 use crate::phone::Payload;
+use crate::provider_api::{PushType, VOIP_SUFFIX};
 
 /// The same push over HTTP/2, with a certificate; `None` where the frame carried no token or no text.
 pub(super) fn command(push: &Push) -> Option<String> {
@@ -21,6 +22,7 @@ pub(super) fn command(push: &Push) -> Option<String> {
         "curl --http2 --cert push.pem --key push.key".to_owned(),
         header("apns-topic", &push.request.topic),
     ];
+    let mut priority = push.priority;
     match &push.request.sent {
         Sent::Post(post) => {
             let push_type = post.push_type;
@@ -29,16 +31,22 @@ pub(super) fn command(push: &Push) -> Option<String> {
             words.extend(collapse_id.map(|id| header("apns-collapse-id", id)));
         }
         Sent::Frame { .. } | Sent::File { .. } => {
-            words.push(header("apns-push-type", push_type(&push.payload)))
+            let push_type = push_type(&push.request.topic, &push.payload);
+            words.push(header("apns-push-type", push_type));
+            if push_type == PushType::Background {
+                priority = Some(Priority::POWER_SAVING); // Any other is refused [H-17].
+            }
         }
     }
-    if let Some(priority) = push.priority {
+    if let Some(priority) = priority {
         words.push(header("apns-priority", priority));
     }
     if let Some(expiry) = push.expiry {
-        words.push(header("apns-expiration", expiry.0));
+        // Today's has no sign [H-13].
+        words.push(header("apns-expiration", expiry.0.max(0)));
     }
-    words.push(format!("-d {}", quoted(payload)));
+    // Of `-d` an @ in front is the name of a file.
+    words.push(format!("--data-raw {}", quoted(payload)));
     words.push(format!("https://{host}/3/device/{token}"));
     Some(words.join(" "))
 }
@@ -48,15 +56,18 @@ fn header(name: &str, value: impl std::fmt::Display) -> String {
 }
 
 /// The binary protocol has no push type; today's demands one.
-fn push_type(payload: &[u8]) -> &'static str {
+fn push_type(topic: &str, payload: &[u8]) -> PushType {
+    if topic.ends_with(VOIP_SUFFIX) {
+        return PushType::Voip;
+    }
     match Payload::parse(payload) {
-        Ok(Payload::DeviceManagement) => "mdm",
+        Ok(Payload::DeviceManagement) => PushType::Mdm,
         Ok(Payload::App(aps))
             if aps.alert.is_none() && aps.badge.is_none() && aps.sound.is_none() =>
         {
-            "background"
+            PushType::Background
         }
-        _ => "alert",
+        _ => PushType::Alert,
     }
 }
 
@@ -80,15 +91,23 @@ mod tests {
     }
 
     #[test]
-    fn the_push_type_follows_from_the_payload() {
+    fn the_push_type_follows_from_topic_and_payload() {
         for (payload, kind) in [
-            (r#"{"aps":{"alert":"hi"}}"#, "alert"),
-            (r#"{"aps":{"badge":1,"content-available":1}}"#, "alert"),
-            (r#"{"aps":{"content-available":1}}"#, "background"),
-            (r#"{"mdm":"x"}"#, "mdm"),
-            ("no JSON", "alert"),
+            (r#"{"aps":{"alert":"hi"}}"#, PushType::Alert),
+            (
+                r#"{"aps":{"badge":1,"content-available":1}}"#,
+                PushType::Alert,
+            ),
+            (r#"{"aps":{"content-available":1}}"#, PushType::Background),
+            (r#"{"mdm":"x"}"#, PushType::Mdm),
+            ("no JSON", PushType::Alert),
         ] {
-            assert_eq!(push_type(payload.as_bytes()), kind, "{payload}");
+            assert_eq!(
+                push_type("com.example.Mail", payload.as_bytes()),
+                kind,
+                "{payload}"
+            );
         }
+        assert_eq!(push_type("com.example.Mail.voip", b"{}"), PushType::Voip);
     }
 }

@@ -1,6 +1,7 @@
 //! The inbox: what was sent, and what became of it; and sending.
 
 mod curl;
+mod frame;
 mod view;
 pub(super) mod wait;
 

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::super::phones::payload;
 use super::super::time;
-use super::curl;
+use super::{curl, frame};
 use crate::event::Sent;
 use crate::inbox::{EnvironmentName, Face, Fate, Mismatch, Miss, Outcome, Push};
 use crate::provider_api::PushType;
@@ -62,9 +62,9 @@ pub(in crate::rest) struct PushView {
 pub(in crate::rest) struct PushDetails {
     #[serde(flatten)]
     push: PushView,
-    /// The frame as it was on the wire, the body of the request, or the payload of the file.
-    frame_hex: String,
-    /// The same push for today's APNs, on a command line; none where the frame was no notification.
+    /// The frame as it was on the wire; of a push that came otherwise the same one as command 2, none where its token could not be read.
+    frame_hex: Option<String>,
+    /// The same push for today's APNs, on a command line; none where there was no token or no text to be read.
     curl: Option<String>,
 }
 
@@ -137,7 +137,7 @@ impl PushDetails {
     pub(super) fn of(push: &Push) -> Self {
         Self {
             push: PushView::of(push),
-            frame_hex: HEXLOWER.encode(push.request.sent.bytes()),
+            frame_hex: frame::bytes(push).map(|frame| HEXLOWER.encode(&frame)),
             curl: curl::command(push),
         }
     }

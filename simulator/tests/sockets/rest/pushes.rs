@@ -1,10 +1,11 @@
 //! The inbox over REST: waiting, asserting, files.
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
 use super::Bench;
 use crate::http2::Client;
-use crate::support::{TOPIC, alert};
+use crate::support::{TOPIC, alert, framed};
 
 #[tokio::test]
 async fn an_uninstalled_app_shows_as_gone_and_an_unknown_token_as_rejected() {
@@ -145,7 +146,9 @@ async fn a_push_comes_out_as_a_file_and_a_file_goes_in_as_a_push() {
     assert_eq!(bench.get(&format!("{path}/apns")).await, file);
     let details = bench.get(&path).await;
     let payload = data_encoding::HEXLOWER.encode(br#"{"aps":{"alert":"from a file"}}"#);
-    assert_eq!(details["frame_hex"], payload);
+    // Command 2: the token, the payload of 31 bytes, and priority 10.
+    let frame = format!("0200000049010020{token}02001f{payload}0500010a");
+    assert_eq!(details["frame_hex"], frame);
     let curl = details["curl"].as_str().unwrap();
     assert!(
         curl.contains(&format!("/3/device/{token}")) && curl.contains("apns-push-type: alert"),
@@ -156,4 +159,35 @@ async fn a_push_comes_out_as_a_file_and_a_file_goes_in_as_a_push() {
     assert_eq!((status, &which["error"]), (409, &json!("which_phone")));
     let push = bench.post("/v1/pushes?phone=iPhone%202", file).await;
     assert_eq!(push["phone"], "iPhone 2");
+}
+
+#[tokio::test]
+async fn the_curl_of_a_frame_says_nothing_that_todays_apns_refuses_and_names_no_file() {
+    let bench = Bench::set().await;
+    let token = bench.phone("iPhone 1").await;
+    bench
+        .push(&token, r#"{"aps":{"content-available":1}}"#)
+        .await;
+    let curl = async |query: &str| {
+        let push = bench.get(&format!("/v1/pushes/wait?{query}")).await;
+        let details = bench.get(&format!("/v1/pushes/{}", push["id"])).await;
+        details["curl"].as_str().unwrap().to_owned()
+    };
+    let background = curl("text=content-available").await;
+    assert!(
+        background.contains("-H 'apns-push-type: background' -H 'apns-priority: 5' "),
+        "{background}"
+    );
+    // An expiry that is negative, of which HTTP/2 knows nothing.
+    let raw = data_encoding::HEXLOWER.decode(token.as_bytes()).unwrap();
+    let mut frame = framed(8, &raw, "@/etc/hostname");
+    let expiry = frame.len() - 8;
+    frame[expiry] = 0x80;
+    let mut provider = bench.scene.provider().await;
+    provider.write_all(&frame).await.unwrap();
+    let file = curl("text=hostname").await;
+    assert!(
+        file.contains("-H 'apns-expiration: 0' --data-raw '@/etc/hostname' "),
+        "{file}"
+    );
 }
