@@ -98,7 +98,7 @@ pub struct Post {
     pub collapse_id: Option<Arc<str>>,
     /// Until when it may be stored, if it says so.
     pub expiry: Option<Expiry>,
-    /// How urgent it is; none where the request was refused before that was read.
+    /// How urgent it is; none where it says so in no way that can be read.
     pub priority: Option<Priority>,
     /// The body, or as much of it as was read.
     pub body: Bytes,

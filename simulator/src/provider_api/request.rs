@@ -84,6 +84,11 @@ impl Request {
         self.headers.get(TOPIC)?.to_str().ok()
     }
 
+    /// The device token it names, if it is one.
+    pub(crate) fn named_token(&self) -> Option<Token> {
+        device_token(self.path().ok()?).ok()
+    }
+
     /// Judges it, up to the point where a phone has to be known.
     ///
     /// # Errors
@@ -163,7 +168,7 @@ impl Request {
     }
 
     /// [H-13]: seconds since 1970. What is beyond the courier's 32 bits is as good as never.
-    fn expiry(&self) -> Result<Option<Expiry>, Reason> {
+    pub(crate) fn expiry(&self) -> Result<Option<Expiry>, Reason> {
         const BAD: Reason = Reason::BadExpirationDate;
         let Some(text) = self.text(EXPIRATION, BAD)? else {
             return Ok(None);
@@ -173,7 +178,7 @@ impl Request {
     }
 
     /// [H-14] [H-17].
-    fn priority(&self, push_type: Option<PushType>) -> Result<Priority, Reason> {
+    pub(crate) fn priority(&self, push_type: Option<PushType>) -> Result<Priority, Reason> {
         const BAD: Reason = Reason::BadPriority;
         let background = push_type == Some(PushType::Background);
         match self.text(PRIORITY, BAD)? {
@@ -187,7 +192,7 @@ impl Request {
     }
 
     /// [H-16].
-    fn push_type(&self) -> Result<Option<PushType>, Reason> {
+    pub(crate) fn push_type(&self) -> Result<Option<PushType>, Reason> {
         self.headers
             .get(PUSH_TYPE)
             .map(|name| PushType::named(name.as_bytes()).ok_or(Reason::InvalidPushType))
@@ -195,7 +200,7 @@ impl Request {
     }
 
     /// [H-15].
-    fn collapse_id(&self) -> Result<Option<Arc<str>>, Reason> {
+    pub(crate) fn collapse_id(&self) -> Result<Option<Arc<str>>, Reason> {
         let Some(value) = self.headers.get(COLLAPSE_ID) else {
             return Ok(None);
         };

@@ -86,7 +86,7 @@ impl World {
         }
     }
 
-    /// A request was refused before any phone was looked for.
+    /// A request was refused before any phone was looked for. What it says is told as far as it can be read.
     pub fn refuse(
         &mut self,
         now: SystemTime,
@@ -99,16 +99,17 @@ impl World {
             Some(Err(fault)) if reason == Reason::InvalidProviderToken => fault.to_string(),
             _ => reason.meaning().to_owned(),
         };
+        let push_type = request.push_type().ok().flatten();
         let request = Request {
             topic: request.named_topic().unwrap_or_default().into(),
             environment,
-            token: None,
+            token: request.named_token(),
             sent: Sent::Post(Box::new(Post {
                 id,
-                push_type: None,
-                collapse_id: None,
-                expiry: None,
-                priority: None,
+                push_type,
+                collapse_id: request.collapse_id().ok().flatten(),
+                expiry: request.expiry().ok().flatten(),
+                priority: request.priority(push_type).ok(),
                 body: Bytes::copy_from_slice(&request.body),
             })),
         };

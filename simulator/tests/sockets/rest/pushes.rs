@@ -162,6 +162,39 @@ async fn a_push_comes_out_as_a_file_and_a_file_goes_in_as_a_push() {
 }
 
 #[tokio::test]
+async fn what_was_refused_over_http2_is_found_by_what_could_be_read_of_it() {
+    let bench = Bench::set().await;
+    let token = bench.phone("iPhone 1").await;
+    let client = Client::connect(&bench.scene, Some(&bench.scene.portal.provider())).await;
+    let headers = [
+        ("apns-topic", TOPIC),
+        ("apns-push-type", "background"),
+        ("apns-priority", "10"),
+        ("apns-expiration", "1800000000"),
+        ("apns-collapse-id", "score"),
+    ];
+    client.post(&token, &headers, &alert("hi")).await;
+    client.post("a1b2", &headers[..1], &alert("hi")).await;
+    let push = bench
+        .get(&format!("/v1/pushes/wait?outcome=rejected&token={token}"))
+        .await;
+    assert_eq!(push["reason"], "BadPriority");
+    assert_eq!(push["push_type"], "background");
+    assert_eq!(push["collapse_id"], "score");
+    assert_eq!(
+        (&push["priority"], &push["expiry"]),
+        (&Value::Null, &json!(1_800_000_000))
+    );
+    let push = bench.get("/v1/pushes/wait?reason=BadDeviceToken").await;
+    assert_eq!(push["token"], Value::Null);
+    let details = bench.get(&format!("/v1/pushes/{}", push["id"])).await;
+    assert_eq!(
+        (&details["frame_hex"], &details["curl"]),
+        (&Value::Null, &Value::Null)
+    );
+}
+
+#[tokio::test]
 async fn the_curl_of_a_frame_says_nothing_that_todays_apns_refuses_and_names_no_file() {
     let bench = Bench::set().await;
     let token = bench.phone("iPhone 1").await;
