@@ -27,7 +27,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the service: binary port, feedback, courier, an app server, and phones of its own.
+    /// Runs the service: binary port, feedback, courier, HTTP/2 provider API, an app server, a REST API for tests, and phones of its own.
     Run(run::Arguments),
     /// Runs phones against a service in another process and prints what they show.
     Phone(phone::Arguments),

@@ -137,7 +137,7 @@ fn routes() -> OpenApiRouter<Arc<Desk>> {
     #[openapi(info(
         title = "apns-simulator",
         description = "Drives a simulated APNs and its iPhones from tests: see docs/simulator.md.",
-        license(identifier = "MIT OR Apache-2.0")
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ))]
     struct Document;
 
