@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use http::Request;
 use http::header::AUTHORIZATION;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -31,6 +32,9 @@ use crate::verdict::{Misconfiguration, Outcome, Place, Retry, Verdict, When};
 
 /// How long a stop waits for the answers to what is under way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pushes sent in one go; then it is other tasks' turn, those of other apps and of backends, which nothing interrupts this one for.
+const SENT_AT_ONCE: usize = 100;
 
 /// Drives the connections of an app.
 pub(super) struct Http2 {
@@ -74,11 +78,11 @@ impl Http2 {
         loop {
             let now = Instant::now();
             self.backlog.settling.advance();
-            match stop_by {
+            let more = match stop_by {
                 Some(by) if self.pool.in_flight() == 0 || by <= now => break,
-                Some(_) => {}
+                Some(_) => false,
                 None => self.feed(now),
-            }
+            };
             let wake = self.wake(now, stop_by);
             tokio::select! {
                 event = self.pool.next() => self.happened(event, stop_by.is_some()).await?,
@@ -87,6 +91,7 @@ impl Http2 {
                 },
                 () = self.login.turn() => {}
                 () = sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
+                () = yield_now(), if more => {}
                 () = stop.cancelled(), if stop_by.is_none() => stop_by = Some(now + STOP_TIMEOUT),
             }
         }
@@ -99,14 +104,15 @@ impl Http2 {
         self.backlog.settling.finish().await
     }
 
-    /// Sends what may be sent now, and asks for what is missing for that.
-    fn feed(&mut self, now: Instant) {
+    /// Sends what may be sent now, and asks for what is missing for that. Says whether there may be more of it.
+    fn feed(&mut self, now: Instant) -> bool {
         if self.login.has_new_key() {
             // A connection keeps to the first token's team, and its token changes seldom [H-22].
             self.pool.retire_all();
         }
         if !self.login.is_ready(now, SystemTime::now()) {
-            return self.pool.grow(false, now);
+            self.pool.grow(false, now);
+            return false;
         }
         if self.backlog.is_held() {
             self.forget();
@@ -118,14 +124,16 @@ impl Http2 {
                 self.backlog.draw(now);
             }
             self.send_lone(now);
-            return self.pool.grow(self.lone.is_some(), now);
+            self.pool.grow(self.lone.is_some(), now);
+            return false;
         }
         self.lone.take_if(|lone| lone.probe);
         let today = self.backlog.clock.now();
         self.send_lone(now);
         let in_flight_max = self.pool.in_flight_max().min(self.window);
-        let mut crowded = false;
-        while self.pool.in_flight() < in_flight_max {
+        let (mut crowded, mut left) = (false, SENT_AT_ONCE);
+        while self.pool.in_flight() < in_flight_max && left > 0 {
+            left -= 1;
             let Some(room) = self.pool.room() else {
                 crowded = true;
                 break;
@@ -150,6 +158,7 @@ impl Http2 {
         let alone = self.lone.is_none();
         let waiting = !alone || (crowded && self.backlog.has_more(now, alone));
         self.pool.grow(waiting, now);
+        left == 0
     }
 
     /// Keeps no row: they are paged again when the hold is over, and so are those that are under way, which come back to nothing.

@@ -17,7 +17,7 @@ use crate::store::Row;
 use crate::verdict::Outcome;
 
 /// What became of pushes is given out in batches of at most so many.
-const BATCH_LEN_MAX: usize = 1_000;
+const BATCH_LEN_MAX: usize = 100;
 
 /// A push on its way.
 #[derive(Debug)]
