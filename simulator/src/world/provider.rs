@@ -62,7 +62,7 @@ pub enum Answer {
 pub enum Pushed {
     /// It is decided.
     Answer(Answer),
-    /// Nothing happened: the phone has [`Bounds::outbox_max`] on their way. Ask again after [`Wake::Room`].
+    /// Nothing happened: the phone has [`outbox_max`](super::Bounds::outbox_max) on their way. Ask again after [`Wake::Room`](super::Wake::Room).
     Wait(DeviceId),
 }
 
