@@ -251,3 +251,28 @@ pub(super) fn request(provider: &Provider, notification: &Notification) -> (Requ
     };
     (request, payload)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_statuses_in_the_documentation_is_the_list_of_those_that_have_a_name() {
+        let document = include_str!("../../../docs/simulator.md");
+        let (_, chapter) = document
+            .split_once("## Statuses of the binary protocol")
+            .unwrap();
+        let (chapter, _) = chapter.split_once("\n## ").unwrap();
+        let documented: Vec<_> = chapter
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once(" | "))
+            .map(|(status, rest)| {
+                let (name, _) = rest.split_once(" | ").unwrap();
+                (status.trim_end_matches('`').parse().unwrap(), name)
+            })
+            .collect();
+        let named = (0..=u8::MAX).map(|status| (status, Status(status).name()));
+        let named: Vec<_> = named.filter(|(_, name)| *name != "unassigned").collect();
+        assert_eq!(documented, named);
+    }
+}
