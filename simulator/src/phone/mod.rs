@@ -417,7 +417,7 @@ impl Phone {
         self.memory().history()
     }
 
-    /// How many notifications it ever received and acknowledged, those sent twice counted once.
+    /// How many notifications it ever received and acknowledged, those sent twice counted once if their app was there.
     #[must_use]
     pub const fn received_count(&self) -> u64 {
         self.received

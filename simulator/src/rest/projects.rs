@@ -1,4 +1,4 @@
-//! Projects: which there are, and making one as it was at its start.
+//! Projects: which there are, and emptying one.
 
 use std::sync::Arc;
 
@@ -49,13 +49,13 @@ pub(super) async fn list(State(desk): State<Arc<Desk>>, _: Asked) -> Json<Projec
     Json(ProjectList { projects })
 }
 
-/// Makes the project as it was at its start
+/// Empties the project
 ///
-/// Its phones, pushes, events, tokens and feedback are gone, its faults and knobs are those of the start, its clock shows the real time. Its
+/// Its phones (those that `run` switched on, too), pushes, events, tokens and feedback are gone, its faults and knobs are those of the start, its clock shows the real time. Its
 /// connections are closed, and who waits in it is told.
 #[utoipa::path(
     post, path = "/v1/reset", tag = "projects",
-    responses((status = 204, description = "It is as it was at its start"))
+    responses((status = 204, description = "It is empty"))
 )]
 pub(super) async fn reset(asked: Asked) -> StatusCode {
     asked.owner.reset();
