@@ -179,7 +179,7 @@ impl App {
     }
 
     /// What upstream's answer to a push is worth, before it is [judged](App::judge). That the configuration is wrong is not, if upstream has taken other pushes
-    /// since it first said so of this one (rule 7): then it is this push that it refuses, and another attempt is charged to it.
+    /// since it last said so of this one (rule 7): then it is this push that it refuses, and another attempt is charged to it.
     pub fn weigh(&mut self, pushed: &Pushed, verdict: Verdict) -> Verdict {
         let Verdict::Misconfigured(why) = verdict else {
             return verdict;
